@@ -1,0 +1,751 @@
+/// <reference lib="esnext.disposable" />
+/**
+ * Kinescope records what a running Node.js service does and answers questions about it.
+ *
+ * Conventions: times are nanoseconds as `bigint`, durations set by a person are milliseconds and end in `Ms`,
+ * sizes end in `Bytes`, time ranges are half-open `[start, end)`. Every failure is a {@link KinescopeError}.
+ * Examples run as modules with `const scope = await open()` before them where they do not open a recording themselves.
+ *
+ * @packageDocumentation
+ */
+import type { Table } from 'apache-arrow'
+
+/**
+ * Opens a recording in memory and makes this thread its first producer.
+ *
+ * @param options See {@link OpenOptions}; every field has a default.
+ * @returns The recording. It is freed when it is closed, and its threads' rings with it.
+ * @throws {KinescopeError} `INVALID_ARGUMENT` for an unknown option or a value outside its limits,
+ * `RESOURCE_EXHAUSTED` when the memory of the ring cannot be had.
+ * @example
+ * import { open } from 'kinescope'
+ * const scope = await open({ node: 'checkout-1' })
+ * scope.recorder.record({ eventType: 'log', data: { level: 'info', message: 'started' } })
+ * await scope.close()
+ */
+export function open(options?: OpenOptions): Promise<Kinescope>
+
+/**
+ * Joins a recording that another thread of this process has opened; this thread gets a recorder, and so a ring, of its own.
+ *
+ * @param handle The opener's {@link Kinescope.handle}, for instance from `workerData`.
+ * @returns The same recording, seen from this thread. Its `close()` ends the attachment only.
+ * @throws {KinescopeError} `INVALID_ARGUMENT` when the handle is malformed or comes from another process or another copy
+ * of the addon, `CLOSED` when the recording is closed, `RESOURCE_EXHAUSTED` when there are 32,767 producers already or no
+ * memory for a ring.
+ * @example
+ * import { Worker } from 'node:worker_threads'
+ * import { once } from 'node:events'
+ * const worker = new Worker(`
+ *   const { workerData } = require('node:worker_threads')
+ *   import('kinescope').then(({ attach }) => {
+ *     attach(workerData.handle).recorder.record({ eventType: 'log', data: { message: 'from a worker' } })
+ *   })`, { eval: true, workerData: { handle: scope.handle } })
+ * await once(worker, 'exit')
+ * console.log((await scope.dataAccess.queryEvents({ eventTypes: ['log'] })).totalMatches) // 1
+ */
+export function attach(handle: KinescopeHandle): Kinescope
+
+/**
+ * What went wrong, as a code that programs can branch on.
+ *
+ * - `INVALID_ARGUMENT`: an argument has the wrong type, is outside its limits, or is not known.
+ * - `UNKNOWN_FIELD`: no such field; `details` holds the nearest names.
+ * - `TYPE_MISMATCH`: a column was compared with a value of another type.
+ * - `PAGE_TOKEN_INVALID`, `PAGE_TOKEN_EXPIRED`: the token belongs to another query, or retention has evicted its rows.
+ * - `NOT_FOUND`, `SUBSCRIPTION_NOT_FOUND`, `SOURCE_UNAVAILABLE`: what was asked for by name is not there.
+ * - `CLOSED`: the recording, or the result, is closed.
+ * - `LOCKED`, `CORRUPT_RECORDING`, `UNSUPPORTED_VERSION`, `IO`: about a recording's files.
+ * - `RESOURCE_EXHAUSTED`: a bound on memory, time or number was reached.
+ */
+export type KinescopeErrorCode =
+  | 'INVALID_ARGUMENT'
+  | 'UNKNOWN_FIELD'
+  | 'TYPE_MISMATCH'
+  | 'PAGE_TOKEN_INVALID'
+  | 'PAGE_TOKEN_EXPIRED'
+  | 'NOT_FOUND'
+  | 'SOURCE_UNAVAILABLE'
+  | 'SUBSCRIPTION_NOT_FOUND'
+  | 'CLOSED'
+  | 'LOCKED'
+  | 'CORRUPT_RECORDING'
+  | 'UNSUPPORTED_VERSION'
+  | 'RESOURCE_EXHAUSTED'
+  | 'IO'
+
+/**
+ * The only error class of this package. The message says what was expected, what came, and where.
+ *
+ * @example
+ * import { KinescopeError, open } from 'kinescope'
+ * try {
+ *   await open({ segmentEvents: -1 })
+ * } catch (error) {
+ *   if (error instanceof KinescopeError) console.log(error.code) // INVALID_ARGUMENT
+ * }
+ */
+export class KinescopeError extends Error {
+  /**
+   * @param code What went wrong.
+   * @param message For people: what was expected, what came, and where.
+   * @param details For programs; default: an empty object.
+   */
+  constructor(code: KinescopeErrorCode, message: string, details?: Readonly<Record<string, unknown>>)
+  /** Always `'KinescopeError'`. */
+  readonly name: 'KinescopeError'
+  /** What went wrong. */
+  readonly code: KinescopeErrorCode
+  /** Facts behind the message, such as the field's name or the nearest valid names; empty when there are none. */
+  readonly details: Readonly<Record<string, unknown>>
+}
+
+// ---------------------------------------------------------------------------------------------------- Opening
+
+/** Options of {@link open}. */
+export interface OpenOptions {
+  /** The name of this process in the `node` column. 1 to 255 characters; default: `<host name>:<process id>`. */
+  node?: string
+  /** What is kept. Default: 1 GiB. */
+  retention?: RetentionOptions
+  /** Events in a sealed segment, the unit of indexing and eviction. 1 to 16,777,216; default 1,048,576. */
+  segmentEvents?: number
+  /** Each thread's ring. */
+  ring?: RingOptions
+  /** The share of root `run` calls that are recorded, from 0 to 1; default 1. See {@link CaptureConfig.samplingRate}. */
+  samplingRate?: number
+  /** How much of a nested value is captured. */
+  limits?: Partial<CaptureLimits>
+  /**
+   * Names of fields whose values are never captured, at any depth of `data`; compared exactly, letter case included.
+   * They appear as `null`, marked `redacted`. At most 1,024 names; default: none.
+   */
+  redact?: string[]
+}
+
+/**
+ * What a recording keeps. Whatever limit is reached first evicts the oldest events, a whole segment at a time; the
+ * overshoot is at most an eighth of the limit. All are positive integers.
+ */
+export interface RetentionOptions {
+  /** Bytes of memory for events and their indexes. Default: 1 GiB. */
+  maxBytes?: number
+  /** Milliseconds since an event was appended. Default: no limit. */
+  maxAgeMs?: number
+  /** Number of events. Default: no limit. */
+  maxEvents?: number
+}
+
+/** The memory through which one thread hands its events to the writer. */
+export interface RingOptions {
+  /** Size in bytes, rounded up to a power of two; 65,536 to 1,073,741,824; default 8 MiB. Every recording thread has one. */
+  bytes?: number
+  /**
+   * What happens when the writer cannot keep up. `'drop_newest'` (default) never waits: the event is lost and counted.
+   * `'block'` makes the recording thread wait, for about a second at most; what does not fit by then is lost and counted.
+   */
+  overflow?: 'drop_newest' | 'block'
+}
+
+/** Bounds on what is captured of one event's nested values; what they cut off is marked in `data.$cut` with its reason. */
+export interface CaptureLimits {
+  /** Characters (UTF-16 code units) of a string. 1 to 1,048,576; default 8192. Reason `length`. */
+  maxStringLength: number
+  /** Containers inside each other, the outermost being 1. 1 to 64; default 8. Reason `depth`. */
+  maxDepth: number
+  /** Fields of one object. 1 to 65,536; default 128. Reason `fields`. */
+  maxFields: number
+  /** Items of one array, Map, Set or typed array. 1 to 65,536; default 128. Reason `length`. */
+  maxItems: number
+  /**
+   * Bytes of one event's captured values. 1,024 to 16,777,216; default 65,536. Reason `size`. An event of more than a
+   * quarter of the ring is lost as `too_large`.
+   */
+  maxEventBytes: number
+}
+
+/** What is captured now; the same for every thread of the recording. */
+export interface CaptureConfig {
+  /** Whether anything is recorded. Set by {@link Recorder.enabled}. */
+  readonly enabled: boolean
+  /**
+   * The share, from 0 to 1, of root frames that are recorded. Decided once per {@link Recorder.run} that is not inside
+   * another one; what runs inside is recorded as a whole or not at all, and counted in {@link Stats.sampledOut}. Events
+   * outside any `run` are always recorded.
+   */
+  readonly samplingRate: number
+  /** Bounds on nested values. */
+  readonly limits: Readonly<CaptureLimits>
+  /** Names of fields whose values are never captured. */
+  readonly redact: readonly string[]
+}
+
+/** Names a recording to the other threads of its process. Plain data for `workerData` and `postMessage`; never an address. */
+export interface KinescopeHandle {
+  /** The recording's number in this process. */
+  readonly registryId: number
+  /** Tells this recording from an earlier one, and this copy of the addon from another. */
+  readonly nonce: string
+  /** The process in which the handle is valid. */
+  readonly processId: number
+}
+
+/** An open recording, as one thread sees it. */
+export interface Kinescope extends AsyncDisposable {
+  /** This thread's producer. */
+  readonly recorder: Recorder
+  /** Asks about what was recorded. */
+  readonly dataAccess: DataAccess
+  /** What is captured now. */
+  readonly config: Readonly<CaptureConfig>
+  /** For {@link attach} in another thread of this process. */
+  readonly handle: KinescopeHandle
+  /**
+   * The present, on the recording's time line.
+   *
+   * @returns `timestamp`: nanoseconds, monotonic; `wallTime`: nanoseconds since the Unix epoch, UTC.
+   * @throws {KinescopeError} `CLOSED`.
+   * @example
+   * const before = scope.now().timestamp
+   * scope.recorder.record({ eventType: 'log' })
+   * console.log((await scope.dataAccess.queryEvents({ startTimeMonotonic: before })).totalMatches) // 1
+   */
+  now(): { timestamp: bigint; wallTime: bigint }
+  /**
+   * Waits until everything that this thread has recorded so far is visible to every thread's queries.
+   *
+   * @throws {KinescopeError} `CLOSED`; `RESOURCE_EXHAUSTED` when the writer has not caught up within about a second.
+   * @example
+   * scope.recorder.record({ eventType: 'log' })
+   * await scope.flush()
+   */
+  flush(): Promise<void>
+  /**
+   * {@link Kinescope.flush} for exit handlers: blocks this thread instead.
+   *
+   * @throws {KinescopeError} As {@link Kinescope.flush}.
+   * @example
+   * process.once('beforeExit', () => scope.flushSync())
+   */
+  flushSync(): void
+  /**
+   * Counters of the whole recording, all threads together.
+   *
+   * @throws {KinescopeError} `CLOSED`.
+   * @example
+   * console.log(scope.stats().lost.ring_full) // 0
+   */
+  stats(): Stats
+  /**
+   * Ends this thread's part. The opener's `close` ends the recording: every thread's ring is drained first, recording
+   * afterwards does nothing but count in {@link Stats.afterClose}, and everything else throws `CLOSED`. Idempotent.
+   *
+   * @example
+   * await scope.close()
+   * await scope.close()
+   */
+  close(): Promise<void>
+}
+
+/** Why an attempt to record has left no event. */
+export type LossCause = 'ring_full' | 'too_large' | 'torn' | 'encoder' | 'disk_full'
+
+/** Counters since the recording was opened. Numbers of events unless their name says `Bytes`. */
+export interface Stats {
+  /** Attempts to record, lost ones included: always `stored` (without `events_lost` rows) plus all of `lost` plus what still is in rings. */
+  readonly recorded: number
+  /** Rows appended to the log, `events_lost` rows included, evicted ones too. */
+  readonly stored: number
+  /** Rows that retention has removed. */
+  readonly evicted: number
+  /** Attempts that left no event, by cause; each also is part of an `events_lost` row. */
+  readonly lost: Readonly<Record<LossCause, number>>
+  /** Values of a wrong type that were stored as absent. */
+  readonly mistyped: number
+  /** Exits without their entry, or out of order. */
+  readonly unbalanced: number
+  /** Events left out by sampling. */
+  readonly sampledOut: number
+  /** Recording calls made after `close()`. */
+  readonly afterClose: number
+  /** Segments in memory, the one being written included. */
+  readonly segments: number
+  /** Bytes of events, indexes and dictionaries in memory; rings are not counted. */
+  readonly memoryBytes: number
+  /** Bytes of files; 0 for a recording in memory. */
+  readonly diskBytes: number
+  /** Bytes that results hold although the store itself has let go of them. */
+  readonly leasedBytes: number
+  /** How full the fullest ring is, from 0 to 1. */
+  readonly ringFill: number
+  /** Bytes that were gathered once, in native code, into the buffers that JavaScript then reads. */
+  readonly gatheredBytes: number
+  /** Bytes copied after that; 0 wherever the runtime allows external buffers. */
+  readonly copiedBytes: number
+  /** How results reach JavaScript: over shared buffers, over external ones, or as copies where the runtime forbids both. */
+  readonly zeroCopy: 'shared' | 'external' | 'copied'
+  /** Live subscriptions. */
+  readonly subscriptions: number
+}
+
+// -------------------------------------------------------------------------------------------------- Recording
+
+/**
+ * Names one event: `"<producer>-<sequence>"`, both decimal. `"0-0"` stands for nothing recorded, because recording is
+ * switched off, sampled out or closed.
+ */
+export type EventId = `${number}-${number}`
+
+/** Custom key-value tags of an event. Numbers and booleans are stored as their text. */
+export type Tags = { readonly [key: string]: string | number | boolean }
+
+/** An open call of this thread, until it has exited. Opaque: an integer that means nothing elsewhere. */
+export type Call = number & { readonly [callBrand]: never }
+declare const callBrand: unique symbol
+
+/** An interned call site. Opaque: valid for the recorder that made it. */
+export type Site = number & { readonly [siteBrand]: never }
+declare const siteBrand: unique symbol
+
+/** Types of a defined event's fields. `symbol` is an interned string of low cardinality, `utf8` is stored as given. */
+export type FieldType = 'i64' | 'f64' | 'bool' | 'utf8' | 'symbol'
+
+/** What JavaScript gives for a {@link FieldType}. An `i64` is an integer; beyond 2^53 it has to be a bigint. */
+export type FieldValue<T extends FieldType> = T extends 'i64'
+  ? number | bigint
+  : T extends 'f64'
+    ? number
+    : T extends 'bool'
+      ? boolean
+      : string
+
+/**
+ * Records one event of a defined type. Give a plain literal: it is not allocated once the call is optimized. Never
+ * throws; a field that is left out, `null` or of the wrong type is absent, the last one counted in {@link Stats.mistyped}.
+ */
+export type Emitter<F extends Readonly<Record<string, FieldType>> = Readonly<Record<string, FieldType>>> = (fields: {
+  readonly [K in keyof F]?: FieldValue<F[K]> | null
+}) => void
+
+/** Options of {@link Recorder.define}. */
+export interface DefineOptions {
+  /**
+   * `'precise'` (default) reads the monotonic clock. `'coarse'` takes the later of this thread's last timestamp and the
+   * writer's clock tick, about a millisecond wide, and saves the greater part of the cost.
+   */
+  time?: 'precise' | 'coarse'
+  /** Where the events come from: their module, function, arity, file and line. */
+  site?: Site
+}
+
+/** Where a call or an event comes from. */
+export interface SiteInput {
+  /** Module, package or class. */
+  module: string
+  /** Function or method. */
+  function: string
+  /** Number of declared parameters, 0 to 65,535. */
+  arity: number
+  /** Source file. */
+  file?: string
+  /** 1-based line in `file`, to 4,294,967,295. */
+  line?: number
+}
+
+/** Options of {@link Recorder.wrap}. */
+export interface WrapOptions {
+  /** Default: none. */
+  module?: string
+  /** Default: the function's own name. */
+  function?: string
+  /** Default: the function's `length`. */
+  arity?: number
+  /** Source file. Default: none. */
+  file?: string
+  /** 1-based line in `file`. Default: none. */
+  line?: number
+  /** Whether `data.args` is captured on entry. Default `true`. */
+  captureArgs?: boolean
+  /** Whether `data.result` is captured on exit. Default `false`. */
+  captureResult?: boolean
+  /**
+   * `true`: each call opens a frame of its own, so that it is the parent of all that it starts. Default: whether the
+   * function is a native async function.
+   */
+  async?: boolean
+}
+
+/** An event as it is given. Fields that are left out come from the current frame, the clock and the recording. */
+export interface EventInput {
+  /** Any string; see the list of well-known types in the documentation. */
+  eventType: string
+  /** For imported events only: producer 32,768 to 65,535, sequence below 2^48. Default: assigned. */
+  eventId?: EventId
+  /** Default: the recording's {@link OpenOptions.node}. */
+  node?: string
+  /** The logical process. Default: the frame's. */
+  pid?: string
+  /** The trace. Default: the frame's; `null` for none. */
+  correlationId?: string | null
+  /** The event that caused this one. Default: the frame's current call; `null` for none. */
+  parentId?: EventId | null
+  module?: string | null
+  function?: string | null
+  /** 0 to 65,535. */
+  arity?: number | null
+  file?: string | null
+  /** 1-based, to 4,294,967,295. */
+  line?: number | null
+  /** Merged over the frame's. */
+  tags?: Tags | null
+  /** The payload: anything. It is walked without running user code, within {@link CaptureLimits}. */
+  data?: unknown
+  /** Nanoseconds on the recording's time line. Default: now. */
+  timestamp?: bigint | number
+  /** Nanoseconds since the Unix epoch, or a Date. Default: what belongs to `timestamp`. */
+  wallTime?: bigint | number | Date
+}
+
+/** What {@link Recorder.run} is given. What is left out or `null` is inherited. */
+export interface RunContext {
+  /** The logical process. A request or a job has one of its own. */
+  pid?: string | null
+  /** Root id of the trace. */
+  correlationId?: string | null
+  /** The event that caused what runs. */
+  parentId?: EventId | null
+  /** Added to every event; merged over what is inherited. */
+  tags?: Tags | null
+}
+
+/** Where this thread is: plain data, to hand across a queue or to another process. {@link Recorder.run} takes it. */
+export interface Context {
+  /** `null`: the thread's own. */
+  readonly pid: string | null
+  /** `null`: outside any trace. */
+  readonly correlationId: string | null
+  /** The current call's entry; `null` outside any call. */
+  readonly parentId: EventId | null
+  /** `null`: none. */
+  readonly tags: Readonly<Record<string, string>> | null
+}
+
+/** Anything {@link Recorder.wrap} can wrap. */
+export type Wrappable = ((...args: never[]) => unknown) | (abstract new (...args: never[]) => unknown)
+
+/**
+ * Records what this thread does. Belongs to the thread that made it. Only `record`, `define` and `site` throw, and only
+ * for arguments that break their contract; nothing that is captured runs user code.
+ */
+export interface Recorder {
+  /**
+   * Whether the recording records at all; setting it holds for every thread. Default `true`.
+   *
+   * @example
+   * scope.recorder.enabled = false
+   * scope.recorder.record({ eventType: 'log' }) // leaves nothing
+   * scope.recorder.enabled = true
+   */
+  enabled: boolean
+  /**
+   * Records any event.
+   *
+   * @returns Its id, also if it was lost; `"0-0"` if nothing is recorded at present.
+   * @throws {KinescopeError} `INVALID_ARGUMENT` for an unknown field of the event or one of the wrong type.
+   * @example
+   * const id = scope.recorder.record({ eventType: 'state_change', data: { old_state: 'idle', new_state: 'busy' } })
+   * console.log((await scope.dataAccess.getEvent(id)).data.new_state) // busy
+   */
+  record(event: EventInput): EventId
+  /**
+   * Defines an event type with fixed fields and returns the function that records it: the fastest way to record.
+   * Numeric, bool and symbol fields need no native call. Define once, outside of loops.
+   *
+   * @param fields Name and type of each field of `data`; 1 to 256 of them.
+   * @throws {KinescopeError} `INVALID_ARGUMENT`; `RESOURCE_EXHAUSTED` above 16 MiB of definitions; `CLOSED`.
+   * @example
+   * const tick = scope.recorder.define('tick', { queued: 'i64', load: 'f64', busy: 'bool' })
+   * tick({ queued: 3, load: 0.25, busy: true })
+   * const [event] = await scope.dataAccess.queryEvents({ eventTypes: ['tick'] })
+   * console.log(event.data.load) // 0.25
+   */
+  define<const F extends Readonly<Record<string, FieldType>>>(eventType: string, fields: F, options?: DefineOptions): Emitter<F>
+  /**
+   * Interns a call site for {@link Recorder.enter} and {@link Recorder.define}. Do it once per site.
+   *
+   * @throws {KinescopeError} `INVALID_ARGUMENT`; `CLOSED`.
+   * @example
+   * const site = scope.recorder.site({ module: 'cart', function: 'total', arity: 1 })
+   * scope.recorder.exit(scope.recorder.enter(site))
+   */
+  site(site: SiteInput): Site
+  /**
+   * Records a `function_entry`, which becomes the current call of the enclosing frame. Never throws.
+   *
+   * @param data The entry's payload, by convention `{ args }`.
+   * @returns The call, for {@link Recorder.exit} or {@link Recorder.fail}. At most 1,048,576 may be open at once.
+   * @example
+   * const call = scope.recorder.enter(scope.recorder.site({ module: 'cart', function: 'total', arity: 1 }), { args: [7] })
+   * scope.recorder.exit(call, { result: 7 })
+   */
+  enter(site: Site, data?: unknown): Call
+  /**
+   * Records the `function_exit` of a call, with `data.duration_ns`; the nearest open ancestor becomes current. Never
+   * throws: a call that has exited already is counted in {@link Stats.unbalanced}.
+   *
+   * @param data An object of further fields, by convention `{ result }`.
+   * @example
+   * const call = scope.recorder.enter(scope.recorder.site({ module: 'cart', function: 'total', arity: 0 }))
+   * scope.recorder.exit(call)
+   */
+  exit(call: Call, data?: unknown): void
+  /**
+   * Records that a call threw: its `function_exit` with `exit_reason` `"throw"`, and an `error` event. Never throws.
+   *
+   * @param error Whatever was thrown.
+   * @example
+   * const call = scope.recorder.enter(scope.recorder.site({ module: 'cart', function: 'total', arity: 0 }))
+   * scope.recorder.fail(call, new Error('empty cart'))
+   * console.log((await scope.dataAccess.queryEvents({ eventTypes: ['error'] })).totalMatches) // 1
+   */
+  fail(call: Call, error: unknown): void
+  /**
+   * Returns a function that does what `fn` does and records entry, and exit or failure, of every call: synchronous,
+   * asynchronous and generator functions, and classes. Name, length, `this`, `new`, static properties, results and errors
+   * are unchanged; a native promise comes back as its `then` derivative. Never throws by itself.
+   *
+   * @example
+   * const total = scope.recorder.wrap((prices) => prices.reduce((sum, price) => sum + price, 0), { module: 'cart', function: 'total' })
+   * console.log(total([1, 2])) // 3
+   * const [entry] = await scope.dataAccess.queryEvents({ eventTypes: ['function_entry'] })
+   * console.log(entry.data.args) // [ [ 1, 2 ] ]
+   */
+  wrap<F extends Wrappable>(fn: F, options?: WrapOptions): F
+  /**
+   * Records a `local_variable_snapshot` in the current call.
+   *
+   * @param variables Name and value of each variable.
+   * @param options `line`: 1-based line of the source; `call`: the call it belongs to, default the current one.
+   * @returns As {@link Recorder.record}.
+   * @example
+   * const step = 3
+   * scope.recorder.snapshot({ step }, { line: 12 })
+   */
+  snapshot(variables: Readonly<Record<string, unknown>>, options?: { line?: number; call?: Call }): EventId
+  /**
+   * Calls `fn` in a frame of its own. All that it does, across awaits, carries the context.
+   *
+   * @returns What `fn` returns. What it throws passes through; a context of the wrong type is counted in
+   * {@link Stats.mistyped}.
+   * @example
+   * await scope.recorder.run({ pid: 'request-1', correlationId: 'trace-1' }, async () => {
+   *   await null
+   *   scope.recorder.record({ eventType: 'log', data: { message: 'inside' } })
+   * })
+   * console.log((await scope.dataAccess.queryEvents({ correlationId: 'trace-1' })).totalMatches) // 1
+   */
+  run<T>(context: RunContext, fn: () => T): T
+  /**
+   * The current frame as plain data.
+   *
+   * @example
+   * scope.recorder.run({ correlationId: 'trace-1' }, () => console.log(scope.recorder.context().correlationId)) // trace-1
+   */
+  context(): Context
+  /**
+   * The id of a call's `function_entry`; `"0-0"` for a call that has exited.
+   *
+   * @example
+   * const call = scope.recorder.enter(scope.recorder.site({ module: 'cart', function: 'total', arity: 0 }))
+   * scope.recorder.record({ eventType: 'log', parentId: scope.recorder.idOf(call) })
+   * scope.recorder.exit(call)
+   */
+  idOf(call: Call): EventId
+}
+
+// ----------------------------------------------------------------------------------------------- DataAccess: pull
+
+/** Which events a query answers with. All that is given must hold. */
+export interface QueryOptions {
+  /** Inclusive start, in nanoseconds on the recording's time line. A number must be a safe integer. */
+  startTimeMonotonic?: bigint | number
+  /** Exclusive end. Equal to the start: nothing; before it: `INVALID_ARGUMENT`. */
+  endTimeMonotonic?: bigint | number
+  /** Inclusive start, in nanoseconds since the Unix epoch, or a Date. */
+  startTimeWall?: bigint | number | Date
+  /** Exclusive end. */
+  endTimeWall?: bigint | number | Date
+  /** One logical process, or several. */
+  pid?: string | string[]
+  /** One trace, or several. */
+  correlationId?: string | string[]
+  /** Event types; an empty list matches nothing. */
+  eventTypes?: string[]
+  /** Rows at most, a non-negative safe integer. 0 gives totals only. Default 1000. */
+  limit?: number
+  /** Ends the wait: the call rejects with the signal's reason. */
+  signal?: AbortSignal
+}
+
+/** {@link QueryOptions} of a call that blocks. */
+export interface QueryOptionsSync extends Omit<QueryOptions, 'signal'> {
+  /** Milliseconds until `RESOURCE_EXHAUSTED`, 1 to 60,000. Default 1000. */
+  timeoutMs?: number
+}
+
+/**
+ * Asks about what was recorded. A call sees everything that its own thread recorded before it, and other threads' events
+ * after their `flush()`, and within milliseconds anyway.
+ */
+export interface DataAccess {
+  /**
+   * Events in (`timestamp`, `seq`) order.
+   *
+   * @throws {KinescopeError} `INVALID_ARGUMENT` for an unknown option or a wrong value, `CLOSED`, `RESOURCE_EXHAUSTED` when
+   * the writer has not caught up with this thread within about a second; the signal's reason when it is aborted.
+   * @example
+   * const result = await scope.dataAccess.queryEvents({ pid: 'main', eventTypes: ['function_exit'], limit: 10 })
+   * for (const event of result) console.log(event.function, event.data.duration_ns)
+   * result.release()
+   */
+  queryEvents(query?: QueryOptions): Promise<QueryResult>
+  /**
+   * {@link DataAccess.queryEvents} that blocks this thread.
+   *
+   * @throws {KinescopeError} As there.
+   * @example
+   * console.log(scope.dataAccess.queryEventsSync({ limit: 0, timeoutMs: 200 }).totalMatches) // 0
+   */
+  queryEventsSync(query?: QueryOptionsSync): QueryResult
+  /**
+   * One event by its id.
+   *
+   * @returns `null` when there is no such event: never recorded, lost, or evicted.
+   * @throws {KinescopeError} `INVALID_ARGUMENT` when the text is not an id, `CLOSED`, `RESOURCE_EXHAUSTED`.
+   * @example
+   * const id = scope.recorder.record({ eventType: 'log' })
+   * console.log((await scope.dataAccess.getEvent(id)).eventType) // log
+   */
+  getEvent(id: EventId): Promise<Event | null>
+  /**
+   * {@link DataAccess.getEvent} that blocks this thread.
+   *
+   * @param options `timeoutMs`: milliseconds until `RESOURCE_EXHAUSTED`, 1 to 60,000; default 1000.
+   * @throws {KinescopeError} As there.
+   * @example
+   * const id = scope.recorder.record({ eventType: 'log' })
+   * console.log(scope.dataAccess.getEventSync(id).eventType) // log
+   */
+  getEventSync(id: EventId, options?: { timeoutMs?: number }): Event | null
+}
+
+/** The answer to a query: rows of one snapshot of the log. */
+export interface QueryResult extends Iterable<Event>, Disposable {
+  /**
+   * The rows as an Arrow table, over memory that native code filled. Its columns are `seq`, `event_id`, `timestamp`,
+   * `wall_time`, `event_type`, `node`, `pid`, `correlation_id`, `parent_id`, `module`, `function`, `arity`, `file`, `line`,
+   * `tags` and `data`, always of the same types.
+   */
+  readonly table: Table
+  /** Events that match, exactly, whatever `limit` says. */
+  readonly totalMatches: number
+  /** Exclusive: the answer holds for all events with `seq < snapshot`. */
+  readonly snapshot: bigint
+  /** What is known to be missing from the queried time range. */
+  readonly lost: Lost
+  /**
+   * The rows as plain objects, made one at a time.
+   *
+   * @throws {KinescopeError} `CLOSED` after `release()`.
+   */
+  [Symbol.iterator](): IterableIterator<Event>
+  /**
+   * The rows as plain objects, all at once.
+   *
+   * @throws {KinescopeError} `CLOSED` after `release()`.
+   * @example
+   * scope.recorder.record({ eventType: 'log' })
+   * console.log((await scope.dataAccess.queryEvents()).toArray().length) // 1
+   */
+  toArray(): Event[]
+  /**
+   * The rows as Arrow IPC, for another process. This is an export: it copies.
+   *
+   * @param format `'stream'` or `'file'`.
+   * @throws {KinescopeError} `INVALID_ARGUMENT`; `CLOSED` after `release()`.
+   * @example
+   * import { tableFromIPC } from 'apache-arrow'
+   * console.log(tableFromIPC((await scope.dataAccess.queryEvents()).toIPC('stream')).numRows) // 0
+   */
+  toIPC(format: 'stream' | 'file'): Uint8Array
+  /**
+   * Gives the memory back without waiting for the garbage collector. Afterwards the result, its table, vectors and rows
+   * throw `CLOSED`; slices and typed arrays taken earlier stay readable. Idempotent.
+   *
+   * @example
+   * const result = await scope.dataAccess.queryEvents()
+   * result.release()
+   */
+  release(): void
+}
+
+/** What is known to be missing from a range of time. */
+export interface Lost {
+  /** Events, all ranges together. */
+  readonly count: number
+  /** One entry per loss, oldest first. */
+  readonly ranges: readonly LostRange[]
+}
+
+/** Attempts of one producer that left no event, or events that retention has evicted. */
+export type LostRange =
+  | {
+      readonly cause: LossCause
+      readonly count: number
+      /** The producer whose numbers these are. */
+      readonly producer: number
+      /** First and last number lost, both inclusive; when `count` is less than they span, which of them is not known. */
+      readonly firstSequence: number
+      readonly lastSequence: number
+    }
+  | {
+      readonly cause: 'retention'
+      readonly count: number
+      /** Positions in the log, first and last, both inclusive. */
+      readonly fromSeq: bigint
+      readonly toSeq: bigint
+    }
+
+/** An event as it was stored. Absent fields are `null`. */
+export interface Event {
+  /** Position in the log, from 0. */
+  readonly seq: bigint
+  readonly eventId: EventId
+  /** Nanoseconds on the recording's time line. */
+  readonly timestamp: bigint
+  /** Nanoseconds since the Unix epoch. */
+  readonly wallTime: bigint
+  readonly eventType: string
+  /** The process that recorded it. */
+  readonly node: string
+  /** The logical process. */
+  readonly pid: string
+  /** The trace that it belongs to. */
+  readonly correlationId: string | null
+  /** The event that caused it; the caller's entry for an entry, its own entry for an exit. */
+  readonly parentId: EventId | null
+  readonly module: string | null
+  readonly function: string | null
+  readonly arity: number | null
+  readonly file: string | null
+  /** 1-based. */
+  readonly line: number | null
+  /** An object without prototype. */
+  readonly tags: Readonly<Record<string, string>> | null
+  /**
+   * The payload; integers beyond 2^53 are bigints. What was not captured is listed in its field `$cut`, an object from path
+   * to reason.
+   */
+  // oxlint-disable-next-line typescript/no-explicit-any -- what it holds is for the reader to know, as with JSON.parse
+  readonly data: any
+}
