@@ -4,14 +4,8 @@ import { mustRun } from './lib/run.mjs'
 
 const { values } = parseArgs({ options: { profile: { type: 'string', default: 'release' }, target: { type: 'string' } } })
 
-await mustRun('npx', [
-  'napi',
-  'build',
-  '--platform',
-  ...['--profile', values.profile],
-  ...(values.target ? ['--target', values.target] : []),
-  ...['--manifest-path', 'crates/node/Cargo.toml'],
-  ...['--output-dir', 'dist'],
-  ...['--js', 'addon.cjs'],
-  ...['--dts', 'addon.d.cts'],
-])
+const target = values.target ? ['--target', values.target] : []
+const output = ['--output-dir', 'dist', '--js', 'addon.cjs', '--dts', 'addon.d.cts']
+const build = ['--platform', '--profile', values.profile, ...target, '--manifest-path', 'crates/node/Cargo.toml', ...output]
+
+await mustRun('npx', ['napi', 'build', ...build])

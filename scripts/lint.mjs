@@ -7,7 +7,7 @@ const checks = [
   ['npx', ['oxlint', '--deny-warnings']],
   ['npx', ['tsc', '--noEmit', '-p', 'tsconfig.json']],
   ['cargo', ['fmt', '--all', '--check']],
-  ['cargo', ['clippy', '--workspace', '--all-targets', '--locked', '--', '-D', 'warnings']],
+  ['cargo', ['clippy', '--workspace', '--all-targets', '--', '-D', 'warnings']],
 ]
 const failed = []
 for (const [command, args] of checks) {
