@@ -1,0 +1,21 @@
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+
+test('the built package exports exactly what index.d.ts declares', async () => {
+  const declared = [...readFileSync(`${root}index.d.ts`, 'utf8').matchAll(/^export (?:function|class|const) (\w+)/gm)].map(([, name]) => name)
+  expect(Object.keys(await import('kinescope')).toSorted()).toEqual(declared.toSorted())
+})
+
+test('require() of the package gives the same exports as import', () => {
+  const program = `
+    import { createRequire } from 'node:module'
+    import * as imported from 'kinescope'
+    const required = createRequire(import.meta.url)('kinescope')
+    console.log(required.KinescopeError === imported.KinescopeError, required.open === imported.open)`
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], { cwd: root, encoding: 'utf8' })
+  expect(stdout, stderr).toBe('true true\n')
+})
