@@ -1,0 +1,7 @@
+//! JSON of records, see "As JSON" in docs/ring-format.md.
+
+mod cuts;
+pub(crate) mod scalar;
+
+pub(crate) mod emit;
+pub(crate) mod value;
