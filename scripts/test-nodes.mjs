@@ -30,6 +30,6 @@ async function nodeBinary(major) {
   mkdirSync(folder, { recursive: true })
   // A package of its own, so that npm does not take the repository for its prefix; it fetches the binary on installation.
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, allowScripts: { node: true } }))
-  await mustRun('npm', ['install', '--prefix', folder, '--no-audit', '--no-fund', `node@${major}`])
+  await mustRun('npm', ['install', '--loglevel=error', '--prefix', folder, '--no-audit', '--no-fund', `node@${major}`])
   return binary
 }

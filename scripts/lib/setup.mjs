@@ -8,7 +8,7 @@ export async function installDependencies() {
   const installed = join(root, 'node_modules', '.package-lock.json')
   const locked = join(root, 'package-lock.json')
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(locked).mtimeMs) return
-  await mustRun('npm', ['ci', '--no-audit', '--no-fund'])
+  await mustRun('npm', ['ci', '--loglevel=error', '--no-audit', '--no-fund'])
 }
 
 /** Installs the dependencies and builds the addon (release) and the TypeScript over it. */
