@@ -1,0 +1,174 @@
+//! Append-only memory with one writer and any number of readers: what a segment's columns are made of.
+//!
+//! An [`Area`] has a fixed capacity, so its address never changes and Arrow buffers (and through them JavaScript)
+//! can read it while the writer appends behind what they see. Large areas are anonymous mappings: the kernel
+//! gives their pages when they are first touched, so capacity costs address space only.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrow_buffer::{ArrowNativeType, Buffer};
+use memmap2::MmapMut;
+
+use crate::error::Error;
+
+/// From here on an area is a mapping of its own; below it the allocator's granularity wastes less.
+const MAPPED_FROM_BYTES: usize = 256 * 1024;
+/// What Arrow recommends for the start of a buffer.
+const ALIGNMENT_BYTES: usize = 64;
+
+enum Backing {
+    Heap(Layout),
+    /// Held for its `Drop`; all access goes through `Area::start`.
+    Mapped(#[allow(dead_code, reason = "keeps the mapping alive")] MmapMut),
+}
+
+/// Fixed-capacity memory of which the first `published` elements never change again.
+pub struct Area<T: ArrowNativeType> {
+    start: NonNull<T>,
+    capacity: usize,
+    /// Elements that the writer has finished. Only grows; stored with Release by the one [`AreaWriter`].
+    published: AtomicUsize,
+    backing: Backing,
+}
+
+// SAFETY: readers only touch elements below `published`, which are never written again; the one writer only
+// touches elements at or above it. The Release/Acquire pair on `published` orders the two.
+unsafe impl<T: ArrowNativeType> Send for Area<T> {}
+// SAFETY: as above.
+unsafe impl<T: ArrowNativeType> Sync for Area<T> {}
+
+impl<T: ArrowNativeType> Area<T> {
+    /// Memory for `capacity` elements and the only handle that can append to it.
+    ///
+    /// # Errors
+    /// `RESOURCE_EXHAUSTED` when the system gives no memory or the size overflows.
+    pub fn with_capacity(capacity: usize) -> Result<AreaWriter<T>, Error> {
+        let capacity = capacity.max(1);
+        let exhausted = || Error::resource_exhausted(format!("no memory for {capacity} elements of a segment's column"));
+        let layout = Layout::array::<T>(capacity)
+            .and_then(|layout| layout.align_to(ALIGNMENT_BYTES))
+            .map_err(|_| exhausted())?;
+        let (start, backing) = if layout.size() >= MAPPED_FROM_BYTES {
+            let mut mapping = MmapMut::map_anon(layout.size()).map_err(|_| exhausted())?;
+            (NonNull::new(mapping.as_mut_ptr()), Backing::Mapped(mapping))
+        } else {
+            // SAFETY: the layout is not empty, because capacity is at least 1 and no ArrowNativeType is zero-sized.
+            (NonNull::new(unsafe { alloc_zeroed(layout) }), Backing::Heap(layout))
+        };
+        let start = start.ok_or_else(exhausted)?.cast::<T>();
+        let area = Arc::new(Self { start, capacity, published: AtomicUsize::new(0), backing });
+        Ok(AreaWriter { area, len: 0 })
+    }
+
+    /// The first `len` elements.
+    ///
+    /// # Panics
+    /// When `len` is more than what is published: a bug of the caller, which must take `len` from a snapshot.
+    pub fn slice(&self, len: usize) -> &[T] {
+        assert!(len <= self.published.load(Ordering::Acquire), "read beyond what is published");
+        // SAFETY: elements below `published` are initialized (zeroed or written) and never written again.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), len) }
+    }
+
+    /// The first `len` elements as an Arrow buffer that keeps this area alive.
+    ///
+    /// # Panics
+    /// As [`Area::slice`].
+    pub fn arrow_buffer(self: &Arc<Self>, len: usize) -> Buffer
+    where
+        T: std::panic::RefUnwindSafe + 'static,
+    {
+        let size = std::mem::size_of_val(self.slice(len));
+        if size == 0 {
+            return Buffer::from(Vec::<T>::new());
+        }
+        // SAFETY: `size` bytes from `start` are published, hence immutable, and live as long as the Arc.
+        unsafe { Buffer::from_custom_allocation(self.start.cast(), size, Arc::clone(self) as Arc<dyn arrow_buffer::alloc::Allocation>) }
+    }
+
+    /// Bytes of memory that the published elements take up.
+    pub fn used_bytes(&self) -> usize {
+        match self.backing {
+            Backing::Heap(layout) => layout.size(),
+            Backing::Mapped(_) => (self.published.load(Ordering::Acquire) * size_of::<T>()).next_multiple_of(4096),
+        }
+    }
+}
+
+impl<T: ArrowNativeType> Drop for Area<T> {
+    fn drop(&mut self) {
+        if let Backing::Heap(layout) = self.backing {
+            // SAFETY: `start` came from `alloc_zeroed` with this very layout.
+            unsafe { dealloc(self.start.as_ptr().cast(), layout) }
+        }
+    }
+}
+
+/// The one handle that appends to an [`Area`]. Not `Clone`: that there is only one is what makes `Area` sound.
+pub struct AreaWriter<T: ArrowNativeType> {
+    area: Arc<Area<T>>,
+    /// Elements written; at or above `area.published`, at most `area.capacity`.
+    len: usize,
+}
+
+impl<T: ArrowNativeType> AreaWriter<T> {
+    /// The readers' side.
+    pub fn area(&self) -> Arc<Area<T>> {
+        Arc::clone(&self.area)
+    }
+
+    /// Elements written so far, published or not.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing has been written.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Elements that still fit.
+    pub fn room(&self) -> usize {
+        self.area.capacity - self.len
+    }
+
+    /// Appends one element.
+    ///
+    /// # Panics
+    /// When there is no room; callers check a row's room before they write any of it.
+    #[inline]
+    pub fn push(&mut self, value: T) {
+        assert!(self.len < self.area.capacity, "no room");
+        // SAFETY: within capacity by the check, above `published`, and `&mut self` is the only writer.
+        unsafe { self.area.start.as_ptr().add(self.len).write(value) };
+        self.len += 1;
+    }
+
+    /// Appends all of `values`.
+    ///
+    /// # Panics
+    /// As [`AreaWriter::push`].
+    #[inline]
+    pub fn extend(&mut self, values: &[T]) {
+        assert!(values.len() <= self.room(), "no room");
+        // SAFETY: within capacity by the check, above `published`, and `&mut self` is the only writer, so the
+        // ranges cannot overlap: nobody can hold a slice of unpublished elements.
+        unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), self.area.start.as_ptr().add(self.len), values.len()) };
+        self.len += values.len();
+    }
+
+    /// Everything written so far, for the writer's own use.
+    pub fn written(&self) -> &[T] {
+        // SAFETY: below `len` everything is initialized; `&self` keeps `push` away while the slice lives.
+        unsafe { std::slice::from_raw_parts(self.area.start.as_ptr(), self.len) }
+    }
+
+    /// Lets readers see everything written so far.
+    #[inline]
+    pub fn publish(&mut self) {
+        self.area.published.store(self.len, Ordering::Release);
+    }
+}

@@ -1,0 +1,132 @@
+//! The distinct strings of one column in one segment.
+
+use std::hash::BuildHasher;
+use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use crate::area::{Area, AreaWriter};
+use crate::error::Error;
+
+/// The readers' side: strings by code, in order of first appearance.
+pub struct Dictionary {
+    offsets: Arc<Area<i32>>,
+    bytes: Arc<Area<u8>>,
+    /// Entries published. Stored with Release after the entries' areas.
+    len: AtomicU32,
+    /// Code by text; there once the segment is sealed, and then complete.
+    codes: OnceLock<HashTable<u32>>,
+}
+
+impl Dictionary {
+    /// Entries that a reader may see now.
+    pub fn len(&self) -> usize {
+        self.len.load(Ordering::Acquire) as usize
+    }
+
+    /// Whether no reader may see an entry yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The text of a code below [`Dictionary::len`].
+    ///
+    /// # Panics
+    /// When the code is not published.
+    pub fn text(&self, code: usize) -> &str {
+        let offsets = self.offsets.slice(code + 2);
+        let (start, end) = (offsets[code] as usize, offsets[code + 1] as usize);
+        // Only whole `&str`s are ever appended, so this cannot fail; an empty text is better than a panic.
+        std::str::from_utf8(&self.bytes.slice(end)[start..]).unwrap_or_default()
+    }
+
+    /// The code of a text: a hash lookup in a sealed segment, a scan in the open one.
+    pub fn code_of(&self, text: &str) -> Option<u32> {
+        if let Some(codes) = self.codes.get() {
+            let hash = FixedState::default().hash_one(text);
+            return codes.find(hash, |&code| self.text(code as usize) == text).copied();
+        }
+        let len = self.len();
+        let offsets = self.offsets.slice(len + 1);
+        let bytes = self.bytes.slice(offsets[len] as usize);
+        (0..len).find(|&code| &bytes[offsets[code] as usize..offsets[code + 1] as usize] == text.as_bytes()).map(|code| code as u32)
+    }
+
+    /// Offsets and bytes of the first `len` entries, for Arrow.
+    pub fn areas(&self) -> (&Arc<Area<i32>>, &Arc<Area<u8>>) {
+        (&self.offsets, &self.bytes)
+    }
+
+    /// Bytes of memory.
+    pub fn used_bytes(&self) -> usize {
+        let index = self.codes.get().map_or(0, HashTable::allocation_size);
+        self.offsets.used_bytes() + self.bytes.used_bytes() + index
+    }
+}
+
+/// The writer's side.
+pub struct DictionaryBuilder {
+    dictionary: Arc<Dictionary>,
+    offsets: AreaWriter<i32>,
+    bytes: AreaWriter<u8>,
+    codes: HashTable<u32>,
+    hasher: FixedState,
+}
+
+impl DictionaryBuilder {
+    /// Room for `entries` strings of `text_bytes` bytes together.
+    ///
+    /// # Errors
+    /// `RESOURCE_EXHAUSTED`.
+    pub fn new(entries: usize, text_bytes: usize) -> Result<Self, Error> {
+        let mut offsets = Area::with_capacity(entries + 1)?;
+        offsets.push(0);
+        offsets.publish();
+        let bytes = Area::with_capacity(text_bytes)?;
+        let dictionary = Arc::new(Dictionary { offsets: offsets.area(), bytes: bytes.area(), len: AtomicU32::new(0), codes: OnceLock::new() });
+        Ok(Self { dictionary, offsets, bytes, codes: HashTable::new(), hasher: FixedState::default() })
+    }
+
+    /// The readers' side.
+    pub fn dictionary(&self) -> Arc<Dictionary> {
+        Arc::clone(&self.dictionary)
+    }
+
+    /// The code of a text, new or known; none when there is no room for a new one.
+    pub fn intern(&mut self, text: &str) -> Option<i32> {
+        let hash = self.hasher.hash_one(text);
+        let (offsets, bytes) = (self.offsets.written(), self.bytes.written());
+        let entry = |code: u32| &bytes[offsets[code as usize] as usize..offsets[code as usize + 1] as usize];
+        if let Some(&code) = self.codes.find(hash, |&code| entry(code) == text.as_bytes()) {
+            return Some(code as i32);
+        }
+        if self.offsets.room() == 0 || self.bytes.room() < text.len() {
+            return None;
+        }
+        let code = (self.offsets.len() - 1) as u32;
+        let hasher = &self.hasher;
+        self.codes.insert_unique(hash, code, |&code| {
+            // Hashing a `str` differs from hashing its bytes; both sides must hash the same type.
+            hasher.hash_one(std::str::from_utf8(entry(code)).unwrap_or_default())
+        });
+        self.bytes.extend(text.as_bytes());
+        self.offsets.push(self.bytes.len() as i32);
+        Some(code as i32)
+    }
+
+    /// Lets readers see everything interned so far.
+    pub fn publish(&mut self) {
+        self.bytes.publish();
+        self.offsets.publish();
+        self.dictionary.len.store((self.offsets.len() - 1) as u32, Ordering::Release);
+    }
+
+    /// Publishes and leaves the hash index to the readers.
+    pub fn seal(mut self) {
+        self.publish();
+        // A dictionary is sealed once, by its only builder, so the cell is empty.
+        let _ = self.dictionary.codes.set(self.codes);
+    }
+}

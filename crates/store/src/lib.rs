@@ -1,0 +1,38 @@
+//! The store of a Kinescope recording: one writer thread drains the producers' rings into a log of segments, whose
+//! memory has the layout of the public Arrow schema; readers take snapshots without locks.
+//!
+//! The road: [`Store`] owns the writer thread, which gives each ring's records to a producer sink; that makes a
+//! [`Row`](row::Row) of each and hands it to the [`LogWriter`](log_writer::LogWriter), which appends to the open
+//! segment through a [`SegmentBuilder`](segment_builder::SegmentBuilder). A [`Snapshot`] is the segment list and a
+//! watermark.
+#![deny(unsafe_code)]
+
+#[allow(unsafe_code, reason = "shared append-only memory; every block says why it holds")]
+pub mod area;
+pub mod arrow_view;
+pub mod clock;
+pub mod columns;
+pub mod context;
+pub mod dictionary;
+mod error;
+mod event_id;
+pub mod log_writer;
+mod loss;
+mod options;
+mod producer_numbers;
+mod producer_sink;
+pub mod row;
+mod segment;
+pub mod segment_builder;
+mod shared;
+mod store;
+pub mod validity;
+mod writer_thread;
+
+pub use error::{Error, ErrorCode};
+pub use event_id::{EventId, SEQUENCE_BITS};
+pub use loss::{LossCause, LossLog, LossRange};
+pub use options::{Retention, StoreOptions};
+pub use segment::{Bounds, Columns, ProducerRange, Sealed, Segment, TextColumn};
+pub use shared::{Counters, Shared, Snapshot};
+pub use store::{Stats, Store, WAIT_MAX};

@@ -1,0 +1,353 @@
+//! Turns rows into the log: resolves texts to codes, rolls segments, evicts what retention does not keep.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::columns::DictionaryColumn;
+use crate::context::Context;
+use crate::error::Error;
+use crate::event_id::EventId;
+use crate::loss::{LossCause, LossRange};
+use crate::row::{Inherited, Row, RowCodes, RowValues, SiteCodes, SiteRef, Tag, TextRef};
+use crate::segment::Segment;
+use crate::segment_builder::{SegmentBuilder, SegmentLimits};
+use crate::shared::Shared;
+
+/// Text a row has on average, at a guess: what a column of text gets of address space per row.
+const TEXT_BYTES_PER_ROW: usize = 160;
+
+/// Codes that texts with definition ids have in the open segment.
+#[derive(Default)]
+struct KnownCodes {
+    event_types: Vec<Option<i32>>,
+    sites: Vec<Option<SiteCodes>>,
+    node: Option<i32>,
+}
+
+impl KnownCodes {
+    fn slot<T: Clone>(known: &mut Vec<Option<T>>, id: u32) -> &mut Option<T> {
+        let index = id as usize;
+        if index >= known.len() {
+            known.resize(index + 1, None);
+        }
+        &mut known[index]
+    }
+}
+
+/// The one writer of the log.
+pub struct LogWriter {
+    shared: Arc<Shared>,
+    builder: SegmentBuilder,
+    segments: Vec<Arc<Segment>>,
+    known: KnownCodes,
+    rows_per_segment: usize,
+    bytes_per_segment: u64,
+    /// Sequence of producer 0, which is the store itself.
+    own_sequence: u64,
+    /// Raw time of the open segment's first row.
+    opened_raw_ns: i64,
+    /// Raw time as of the last publication; what age is measured by.
+    now_raw_ns: i64,
+    sealed_bytes: u64,
+    sealed_rows: u64,
+}
+
+/// The segment has no room for the row; nothing of the row has been appended.
+struct Full;
+
+impl LogWriter {
+    /// An empty log.
+    ///
+    /// # Errors
+    /// `RESOURCE_EXHAUSTED`.
+    pub fn new(shared: Arc<Shared>) -> Result<Self, Error> {
+        let (rows_per_segment, bytes_per_segment) = shared.options.segment_limits();
+        let builder = SegmentBuilder::new(0, Self::limits(rows_per_segment, 0))?;
+        let segments = vec![Arc::clone(builder.segment())];
+        shared.set_segments(segments.clone());
+        let now_raw_ns = shared.clock.raw_now_ns();
+        Ok(Self {
+            shared,
+            builder,
+            segments,
+            known: KnownCodes::default(),
+            rows_per_segment,
+            bytes_per_segment,
+            own_sequence: 0,
+            opened_raw_ns: now_raw_ns,
+            now_raw_ns,
+            sealed_bytes: 0,
+            sealed_rows: 0,
+        })
+    }
+
+    /// `seq` of the next row.
+    pub fn next_seq(&self) -> u64 {
+        self.builder.next_seq()
+    }
+
+    fn limits(rows: usize, row_text_bytes: usize) -> SegmentLimits {
+        SegmentLimits {
+            rows,
+            text_bytes: rows.saturating_mul(TEXT_BYTES_PER_ROW).max(row_text_bytes),
+            // A row's tags differ in their keys, so there are fewer of them than bytes, give or take the empty key.
+            tag_entries: rows.saturating_mul(4).max(row_text_bytes + 1),
+        }
+    }
+
+    /// Appends an event; one that fits no segment at all is counted as lost.
+    pub fn append(&mut self, row: &Row<'_>, context: &Context) {
+        let tags = merged_tags(row.tags, &context.tags);
+        if self.try_append(row, context, tags.as_deref()).is_ok() {
+            self.shared.counters.stored.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let appended = self.roll(text_bytes(row, context, tags.as_deref()))
+            .is_ok_and(|()| self.try_append(row, context, tags.as_deref()).is_ok());
+        if appended {
+            self.shared.counters.stored.fetch_add(1, Ordering::Relaxed);
+        } else {
+            let id = EventId(row.event_id);
+            self.append_loss(
+                &LossRange {
+                    cause: LossCause::TooLarge,
+                    producer: id.producer(),
+                    first: id.sequence(),
+                    last: id.sequence(),
+                    count: 1,
+                    first_timestamp: row.timestamp,
+                    last_timestamp: row.timestamp,
+                },
+                &context.pid,
+            );
+        }
+    }
+
+    fn try_append(&mut self, row: &Row<'_>, context: &Context, tags: Option<&[Tag<'_>]>) -> Result<(), Full> {
+        let codes = self.codes(row, context)?;
+        let values = RowValues {
+            event_id: row.event_id,
+            timestamp: row.timestamp,
+            wall_time: row.wall_time.unwrap_or_else(|| row.timestamp.saturating_add(self.shared.clock.wall_minus_timestamp_ns())),
+            parent_id: row.parent_id.or(context.parent_id),
+            arity: row.site.arity,
+            line: row.site.line,
+            tags,
+            data: row.data,
+        };
+        if self.builder.push(&values, &codes) { Ok(()) } else { Err(Full) }
+    }
+
+    fn intern(&mut self, column: DictionaryColumn, text: &str) -> Result<i32, Full> {
+        self.builder.intern(column, text).ok_or(Full)
+    }
+
+    fn codes(&mut self, row: &Row<'_>, context: &Context) -> Result<RowCodes, Full> {
+        let (pid, correlation_id) = self.context_codes(context)?;
+        Ok(RowCodes {
+            event_type: self.event_type_code(row.event_type)?,
+            node: self.node_code(row.node)?,
+            pid: row.pid.map_or(Ok(pid), |pid| self.intern(DictionaryColumn::Pid, pid))?,
+            correlation_id: match row.correlation_id {
+                Inherited::FromContext => correlation_id,
+                Inherited::Nothing => None,
+                Inherited::Value(id) => Some(self.intern(DictionaryColumn::CorrelationId, id)?),
+            },
+            site: self.site_codes(&row.site)?,
+        })
+    }
+
+    #[inline]
+    fn context_codes(&mut self, context: &Context) -> Result<(i32, Option<i32>), Full> {
+        let base_seq = self.builder.segment().base_seq;
+        if let Some((of, pid, correlation_id)) = context.codes.get()
+            && of == base_seq
+        {
+            return Ok((pid, correlation_id));
+        }
+        let pid = self.intern(DictionaryColumn::Pid, &context.pid)?;
+        let correlation_id =
+            context.correlation_id.as_deref().map(|id| self.intern(DictionaryColumn::CorrelationId, id)).transpose()?;
+        context.codes.set(Some((base_seq, pid, correlation_id)));
+        Ok((pid, correlation_id))
+    }
+
+    #[inline]
+    fn event_type_code(&mut self, event_type: TextRef<'_>) -> Result<i32, Full> {
+        if let Some(id) = event_type.id
+            && let Some(code) = *KnownCodes::slot(&mut self.known.event_types, id)
+        {
+            return Ok(code);
+        }
+        let code = self.intern(DictionaryColumn::EventType, event_type.text)?;
+        if let Some(id) = event_type.id {
+            *KnownCodes::slot(&mut self.known.event_types, id) = Some(code);
+        }
+        Ok(code)
+    }
+
+    #[inline]
+    fn node_code(&mut self, node: Option<&str>) -> Result<i32, Full> {
+        if let Some(node) = node {
+            return self.intern(DictionaryColumn::Node, node);
+        }
+        if let Some(code) = self.known.node {
+            return Ok(code);
+        }
+        let code = self.builder.intern(DictionaryColumn::Node, &self.shared.options.node).ok_or(Full)?;
+        self.known.node = Some(code);
+        Ok(code)
+    }
+
+    #[inline]
+    fn site_codes(&mut self, site: &SiteRef<'_>) -> Result<SiteCodes, Full> {
+        if let Some(id) = site.id
+            && let Some(codes) = *KnownCodes::slot(&mut self.known.sites, id)
+        {
+            return Ok(codes);
+        }
+        let mut code = |column, text: Option<&str>| text.map(|text| self.intern(column, text)).transpose();
+        let codes = SiteCodes {
+            module: code(DictionaryColumn::Module, site.module)?,
+            function: code(DictionaryColumn::Function, site.function)?,
+            file: code(DictionaryColumn::File, site.file)?,
+        };
+        if let Some(id) = site.id {
+            *KnownCodes::slot(&mut self.known.sites, id) = Some(codes);
+        }
+        Ok(codes)
+    }
+
+    /// Appends the row that says what is missing, and counts it. The row's pid is that of the thread that lost it.
+    pub fn append_loss(&mut self, range: &LossRange, pid: &str) {
+        self.shared.add_loss(*range);
+        let LossRange { cause, producer, first, last, count, last_timestamp, .. } = *range;
+        let cause = cause.as_str();
+        let data = format!(
+            r#"{{"producer":{producer},"first_sequence":{first},"last_sequence":{last},"count":{count},"cause":"{cause}"}}"#
+        );
+        let row = Row {
+            event_id: EventId::new(0, self.own_sequence).0,
+            timestamp: last_timestamp,
+            wall_time: None,
+            event_type: TextRef { id: None, text: "events_lost" },
+            site: SiteRef::default(),
+            node: None,
+            pid: None,
+            correlation_id: Inherited::Nothing,
+            parent_id: Inherited::Nothing,
+            tags: &[],
+            data: Some(&data),
+        };
+        self.own_sequence += 1;
+        let context = Context::of_thread(pid);
+        let appended = self.try_append(&row, &context, None).is_ok();
+        if !appended && self.roll(0).is_ok() {
+            // A fresh segment has room for this small row; without memory for one, the counters still tell.
+            let _ = self.try_append(&row, &context, None);
+        }
+    }
+
+    /// Seals the open segment and opens the next, with room for a row of `row_text_bytes`.
+    fn roll(&mut self, row_text_bytes: usize) -> Result<(), Error> {
+        let next = SegmentBuilder::new(self.builder.next_seq(), Self::limits(self.rows_per_segment, row_text_bytes))?;
+        let sealed = std::mem::replace(&mut self.builder, next);
+        self.known = KnownCodes::default();
+        self.segments.pop();
+        if sealed.rows() > 0 {
+            let segment = Arc::clone(sealed.segment());
+            self.sealed_rows += sealed.rows() as u64;
+            sealed.seal(self.now_raw_ns);
+            self.sealed_bytes += segment.used_bytes() as u64;
+            self.segments.push(segment);
+        }
+        self.segments.push(Arc::clone(self.builder.segment()));
+        self.opened_raw_ns = self.now_raw_ns;
+        self.evict();
+        self.shared.set_segments(self.segments.clone());
+        Ok(())
+    }
+
+    /// Drops sealed segments from the log's start as long as retention says so.
+    fn evict(&mut self) -> bool {
+        let retention = self.shared.options.retention;
+        let mut evicted = 0;
+        while let Some(sealed) = self.segments.get(evicted).and_then(|segment| segment.sealed()) {
+            let rows = sealed.rows as u64;
+            let older = retention.max_age.is_some_and(|age| {
+                let age_ns = i64::try_from(age.as_nanos()).unwrap_or(i64::MAX);
+                sealed.last_append_raw_ns < self.now_raw_ns.saturating_sub(age_ns)
+            });
+            let larger = retention.max_bytes.is_some_and(|bytes| self.sealed_bytes > bytes);
+            let more = retention.max_events.is_some_and(|events| self.sealed_rows + self.builder.rows() as u64 - rows >= events);
+            if !(older || larger || more) {
+                break;
+            }
+            self.sealed_bytes -= sealed.used_bytes as u64;
+            self.sealed_rows -= rows;
+            let bounds = &self.segments[evicted].bounds;
+            let first = self.segments[evicted].base_seq;
+            let range = LossRange {
+                cause: LossCause::Retention,
+                producer: 0,
+                first,
+                last: first + rows - 1,
+                count: rows,
+                first_timestamp: bounds.min_timestamp(),
+                last_timestamp: bounds.max_timestamp(),
+            };
+            self.shared.add_evicted(range);
+            evicted += 1;
+        }
+        self.segments.drain(..evicted);
+        evicted > 0
+    }
+
+    /// Makes everything appended so far visible, and applies the limits that time and bytes set.
+    pub fn publish(&mut self) {
+        self.now_raw_ns = self.shared.clock.raw_now_ns();
+        self.builder.publish();
+        self.shared.set_watermark(self.builder.next_seq());
+        if self.builder.used_bytes() as u64 >= self.bytes_per_segment && self.builder.rows() > 0 {
+            // Without memory for another segment this one goes on until its areas are full.
+            let _ = self.roll(0);
+        }
+    }
+
+    /// Applies retention by age; called also while nothing is recorded.
+    pub fn age(&mut self) {
+        let Some(age) = self.shared.options.retention.max_age else { return };
+        self.now_raw_ns = self.shared.clock.raw_now_ns();
+        let eighth_ns = i64::try_from(age.as_nanos() / 8).unwrap_or(i64::MAX);
+        if self.builder.rows() > 0 && self.opened_raw_ns < self.now_raw_ns.saturating_sub(eighth_ns) {
+            let _ = self.roll(0);
+        } else if self.builder.rows() == 0 {
+            self.opened_raw_ns = self.now_raw_ns;
+        }
+        if self.evict() {
+            self.shared.set_segments(self.segments.clone());
+        }
+    }
+}
+
+/// The context's tags with the event's own over them; none when there are none.
+fn merged_tags<'a>(own: &'a [Tag<'a>], context: &'a [Tag<'static>]) -> Option<std::borrow::Cow<'a, [Tag<'a>]>> {
+    match (own.is_empty(), context.is_empty()) {
+        (true, true) => None,
+        (true, false) => Some(std::borrow::Cow::Borrowed(context)),
+        (false, true) => Some(std::borrow::Cow::Borrowed(own)),
+        (false, false) => {
+            let mut merged: Vec<Tag<'a>> = context.iter().filter(|(key, _)| own.iter().all(|(own, _)| own != key)).cloned().collect();
+            merged.extend(own.iter().cloned());
+            Some(std::borrow::Cow::Owned(merged))
+        }
+    }
+}
+
+/// An upper bound of the text that a row puts into any one column.
+fn text_bytes(row: &Row<'_>, context: &Context, tags: Option<&[Tag<'_>]>) -> usize {
+    let texts = [row.node, row.pid, row.site.module, row.site.function, row.site.file, row.data, Some(&context.pid), context.correlation_id.as_deref()];
+    let correlation_id = if let Inherited::Value(id) = row.correlation_id { id.len() } else { 0 };
+    let tags: usize = tags.unwrap_or_default().iter().map(|(key, value)| key.len() + value.len()).sum();
+    texts.into_iter().flatten().map(str::len).sum::<usize>() + row.event_type.text.len() + correlation_id + tags
+}

@@ -1,0 +1,116 @@
+//! What is known to be missing from the log.
+
+/// Why an event is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LossCause {
+    /// Its producer's ring was full.
+    RingFull,
+    /// It was larger than a record may be.
+    TooLarge,
+    /// Its thread died while writing it, or its ring was damaged.
+    Torn,
+    /// Its values could not be encoded.
+    Encoder,
+    /// There was no space on disk.
+    DiskFull,
+    /// Retention evicted it.
+    Retention,
+}
+
+impl LossCause {
+    /// Every cause that becomes an `events_lost` row; an index into counters.
+    pub const ROWS: [Self; 5] = [Self::RingFull, Self::TooLarge, Self::Torn, Self::Encoder, Self::DiskFull];
+
+    /// The cause as it is spelled in events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RingFull => "ring_full",
+            Self::TooLarge => "too_large",
+            Self::Torn => "torn",
+            Self::Encoder => "encoder",
+            Self::DiskFull => "disk_full",
+            Self::Retention => "retention",
+        }
+    }
+}
+
+/// A number of events that are missing for one cause from one stretch of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LossRange {
+    /// Why.
+    pub cause: LossCause,
+    /// Whose attempts they were; 0 for what retention evicted.
+    pub producer: u16,
+    /// The first of the producer's numbers that is missing; for retention the first `seq`.
+    pub first: u64,
+    /// The last of them; when `count` is less than they span, which of them are missing is not known any more.
+    pub last: u64,
+    /// How many.
+    pub count: u64,
+    /// On the recording's time line; they were lost at or after this.
+    pub first_timestamp: i64,
+    /// They were lost at or before this.
+    pub last_timestamp: i64,
+}
+
+impl LossRange {
+    fn absorb(&mut self, other: &Self) {
+        self.count += other.count;
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.first_timestamp = self.first_timestamp.min(other.first_timestamp);
+        self.last_timestamp = self.last_timestamp.max(other.last_timestamp);
+    }
+}
+
+/// Ranges kept before neighbours of one cause are merged: what bounds the memory of a recorder at overload.
+const RANGES_MAX: usize = 1024;
+
+/// All losses of a recording, the older ones at a coarser grain.
+#[derive(Default)]
+pub struct LossLog {
+    ranges: Vec<LossRange>,
+    evicted: Option<LossRange>,
+}
+
+impl LossLog {
+    /// Adds a loss.
+    pub fn push(&mut self, range: LossRange) {
+        if self.ranges.len() >= RANGES_MAX {
+            self.coarsen();
+        }
+        self.ranges.push(range);
+    }
+
+    /// Adds what retention evicted.
+    pub fn push_evicted(&mut self, range: LossRange) {
+        match &mut self.evicted {
+            Some(evicted) => evicted.absorb(&range),
+            None => self.evicted = Some(range),
+        }
+    }
+
+    /// Merges the older half: each range into the one before it of its cause and producer, up to pairs.
+    fn coarsen(&mut self) {
+        let recent = self.ranges.split_off(RANGES_MAX / 2);
+        let mut merged: Vec<LossRange> = Vec::with_capacity(RANGES_MAX);
+        let mut open: Vec<(LossCause, u16, usize)> = Vec::new();
+        for range in self.ranges.drain(..) {
+            if let Some(place) = open.iter().position(|(cause, producer, _)| (*cause, *producer) == (range.cause, range.producer)) {
+                let (_, _, index) = open.swap_remove(place);
+                merged[index].absorb(&range);
+            } else {
+                open.push((range.cause, range.producer, merged.len()));
+                merged.push(range);
+            }
+        }
+        merged.extend(recent);
+        self.ranges = merged;
+    }
+
+    /// What is missing from the half-open time range, eviction first.
+    pub fn overlapping(&self, start: i64, end: i64) -> Vec<LossRange> {
+        let overlaps = |range: &&LossRange| range.last_timestamp >= start && range.first_timestamp < end;
+        self.evicted.iter().chain(&self.ranges).filter(overlaps).copied().collect()
+    }
+}

@@ -1,0 +1,300 @@
+//! Appends rows to the open segment and seals it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use hashbrown::HashMap;
+
+use crate::area::{Area, AreaWriter};
+use crate::columns::{DictionaryColumn, NullableColumn};
+use crate::dictionary::DictionaryBuilder;
+use crate::error::Error;
+use crate::event_id::EventId;
+use crate::row::{RowCodes, RowValues};
+use crate::segment::{Bounds, Columns, ProducerRange, Sealed, Segment, TextColumn};
+use crate::validity::Validity;
+
+/// How large a segment may become.
+#[derive(Clone, Copy, Debug)]
+pub struct SegmentLimits {
+    /// Rows.
+    pub rows: usize,
+    /// Bytes of text in any one column; one row's text may exceed it if the segment is made for that row.
+    pub text_bytes: usize,
+    /// Entries of the `tags` column.
+    pub tag_entries: usize,
+}
+
+struct TextWriter {
+    offsets: AreaWriter<i32>,
+    bytes: AreaWriter<u8>,
+}
+
+impl TextWriter {
+    fn new(texts: usize, bytes: usize) -> Result<Self, Error> {
+        let mut offsets = Area::with_capacity(texts + 1)?;
+        offsets.push(0);
+        Ok(Self { offsets, bytes: Area::with_capacity(bytes)? })
+    }
+
+    fn column(&self) -> TextColumn {
+        TextColumn { offsets: self.offsets.area(), bytes: self.bytes.area() }
+    }
+
+    fn has_room(&self, texts: usize, bytes: usize) -> bool {
+        self.offsets.room() >= texts && self.bytes.room() >= bytes
+    }
+
+    #[inline]
+    fn push(&mut self, text: &str) {
+        self.bytes.extend(text.as_bytes());
+        self.offsets.push(self.bytes.len() as i32);
+    }
+
+    fn publish(&mut self) {
+        self.bytes.publish();
+        self.offsets.publish();
+    }
+}
+
+/// The writer's side of the open segment.
+pub struct SegmentBuilder {
+    segment: Arc<Segment>,
+    rows: usize,
+    rows_max: usize,
+    seq: AreaWriter<u64>,
+    event_id: AreaWriter<u64>,
+    timestamp: AreaWriter<i64>,
+    wall_time: AreaWriter<i64>,
+    parent_id: AreaWriter<u64>,
+    arity: AreaWriter<u16>,
+    line: AreaWriter<u32>,
+    codes: [AreaWriter<i32>; DictionaryColumn::COUNT],
+    dictionaries: [DictionaryBuilder; DictionaryColumn::COUNT],
+    tag_offsets: AreaWriter<i32>,
+    tag_keys: TextWriter,
+    tag_values: TextWriter,
+    data: TextWriter,
+    min_timestamp: i64,
+    max_timestamp: i64,
+    in_time_order: bool,
+    producers: HashMap<u16, (u64, u64)>,
+}
+
+/// Builds an array whose elements can fail.
+fn try_array<T, const N: usize>(mut make: impl FnMut() -> Result<T, Error>) -> Result<[T; N], Error> {
+    let made = (0..N).map(|_| make()).collect::<Result<Vec<T>, Error>>()?;
+    made.try_into().map_err(|_| Error::resource_exhausted("a segment's columns"))
+}
+
+impl SegmentBuilder {
+    /// An empty segment that starts at `base_seq`.
+    ///
+    /// # Errors
+    /// `RESOURCE_EXHAUSTED`.
+    pub fn new(base_seq: u64, limits: SegmentLimits) -> Result<Self, Error> {
+        let rows = limits.rows.max(1);
+        // Offsets are 32 bits; half their range leaves no room for a mistake.
+        let text_bytes = limits.text_bytes.clamp(4096, 1 << 30);
+        let tags = limits.tag_entries.max(1024);
+        let seq = Area::with_capacity(rows)?;
+        let event_id = Area::with_capacity(rows)?;
+        let timestamp = Area::with_capacity(rows)?;
+        let wall_time = Area::with_capacity(rows)?;
+        let parent_id = Area::with_capacity(rows)?;
+        let arity = Area::with_capacity(rows)?;
+        let line = Area::with_capacity(rows)?;
+        let codes: [AreaWriter<i32>; DictionaryColumn::COUNT] = try_array(|| Area::with_capacity(rows))?;
+        let dictionaries: [DictionaryBuilder; DictionaryColumn::COUNT] = try_array(|| DictionaryBuilder::new(rows, text_bytes))?;
+        let mut tag_offsets = Area::with_capacity(rows + 1)?;
+        tag_offsets.push(0);
+        let tag_keys = TextWriter::new(tags, text_bytes)?;
+        let tag_values = TextWriter::new(tags, text_bytes)?;
+        let data = TextWriter::new(rows, text_bytes)?;
+        let columns = Columns {
+            seq: seq.area(),
+            event_id: event_id.area(),
+            timestamp: timestamp.area(),
+            wall_time: wall_time.area(),
+            parent_id: parent_id.area(),
+            arity: arity.area(),
+            line: line.area(),
+            codes: std::array::from_fn(|column| codes[column].area()),
+            dictionaries: std::array::from_fn(|column| dictionaries[column].dictionary()),
+            tag_offsets: tag_offsets.area(),
+            tag_keys: tag_keys.column(),
+            tag_values: tag_values.column(),
+            data: data.column(),
+            validity: std::array::from_fn(|_| Validity::new(rows)),
+        };
+        let segment = Arc::new(Segment { base_seq, columns, bounds: Bounds::new(), open_bytes: AtomicUsize::new(0), sealed: OnceLock::new() });
+        let mut builder = Self {
+            segment,
+            rows: 0,
+            rows_max: rows,
+            seq,
+            event_id,
+            timestamp,
+            wall_time,
+            parent_id,
+            arity,
+            line,
+            codes,
+            dictionaries,
+            tag_offsets,
+            tag_keys,
+            tag_values,
+            data,
+            min_timestamp: i64::MAX,
+            max_timestamp: i64::MIN,
+            in_time_order: true,
+            producers: HashMap::new(),
+        };
+        builder.publish();
+        Ok(builder)
+    }
+
+    /// The readers' side.
+    pub fn segment(&self) -> &Arc<Segment> {
+        &self.segment
+    }
+
+    /// Rows appended so far.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// `seq` of the next row.
+    pub fn next_seq(&self) -> u64 {
+        self.segment.base_seq + self.rows as u64
+    }
+
+    /// The code of a text in one of the columns; none when the segment has no room for it.
+    #[inline]
+    pub fn intern(&mut self, column: DictionaryColumn, text: &str) -> Option<i32> {
+        self.dictionaries[column as usize].intern(text)
+    }
+
+    fn has_room(&self, row: &RowValues<'_>) -> bool {
+        let (mut key_bytes, mut value_bytes) = (0, 0);
+        let tags = row.tags.unwrap_or_default();
+        for (key, value) in tags {
+            key_bytes += key.len();
+            value_bytes += value.len();
+        }
+        self.rows < self.rows_max
+            && self.data.has_room(1, row.data.map_or(0, str::len))
+            && self.tag_keys.has_room(tags.len(), key_bytes)
+            && self.tag_values.has_room(tags.len(), value_bytes)
+    }
+
+    /// Appends a row; false, and nothing changed, when it does not fit.
+    pub fn push(&mut self, row: &RowValues<'_>, codes: &RowCodes) -> bool {
+        if !self.has_room(row) {
+            return false;
+        }
+        let index = self.rows;
+        self.seq.push(self.next_seq());
+        self.event_id.push(row.event_id);
+        self.timestamp.push(row.timestamp);
+        self.wall_time.push(row.wall_time);
+        self.push_codes(index, codes);
+        self.mark(NullableColumn::ParentId, index, row.parent_id.is_some());
+        self.parent_id.push(row.parent_id.unwrap_or_default());
+        self.mark(NullableColumn::Arity, index, row.arity.is_some());
+        self.arity.push(row.arity.unwrap_or_default());
+        self.mark(NullableColumn::Line, index, row.line.is_some());
+        self.line.push(row.line.unwrap_or_default());
+        self.mark(NullableColumn::Tags, index, row.tags.is_some());
+        for (key, value) in row.tags.unwrap_or_default() {
+            self.tag_keys.push(key);
+            self.tag_values.push(value);
+        }
+        self.tag_offsets.push(self.tag_keys.offsets.len() as i32 - 1);
+        self.mark(NullableColumn::Data, index, row.data.is_some());
+        self.data.push(row.data.unwrap_or_default());
+        self.note(row);
+        self.rows += 1;
+        true
+    }
+
+    #[inline]
+    fn mark(&self, column: NullableColumn, row: usize, valid: bool) {
+        if valid {
+            self.segment.columns.validity[column as usize].set(row);
+        }
+    }
+
+    #[inline]
+    fn push_codes(&mut self, row: usize, codes: &RowCodes) {
+        let nullable = [
+            (DictionaryColumn::CorrelationId, NullableColumn::CorrelationId, codes.correlation_id),
+            (DictionaryColumn::Module, NullableColumn::Module, codes.site.module),
+            (DictionaryColumn::Function, NullableColumn::Function, codes.site.function),
+            (DictionaryColumn::File, NullableColumn::File, codes.site.file),
+        ];
+        self.codes[DictionaryColumn::EventType as usize].push(codes.event_type);
+        self.codes[DictionaryColumn::Node as usize].push(codes.node);
+        self.codes[DictionaryColumn::Pid as usize].push(codes.pid);
+        for (column, validity, code) in nullable {
+            self.mark(validity, row, code.is_some());
+            self.codes[column as usize].push(code.unwrap_or_default());
+        }
+    }
+
+    #[inline]
+    fn note(&mut self, row: &RowValues<'_>) {
+        self.in_time_order &= row.timestamp >= self.max_timestamp;
+        self.min_timestamp = self.min_timestamp.min(row.timestamp);
+        self.max_timestamp = self.max_timestamp.max(row.timestamp);
+        let id = EventId(row.event_id);
+        let range = self.producers.entry(id.producer()).or_insert((id.sequence(), id.sequence()));
+        range.0 = range.0.min(id.sequence());
+        range.1 = range.1.max(id.sequence());
+    }
+
+    /// Makes everything appended so far readable below the watermark that the caller stores next.
+    pub fn publish(&mut self) {
+        self.seq.publish();
+        self.event_id.publish();
+        self.timestamp.publish();
+        self.wall_time.publish();
+        self.parent_id.publish();
+        self.arity.publish();
+        self.line.publish();
+        self.codes.iter_mut().for_each(AreaWriter::publish);
+        self.dictionaries.iter_mut().for_each(DictionaryBuilder::publish);
+        self.tag_keys.publish();
+        self.tag_values.publish();
+        self.tag_offsets.publish();
+        self.data.publish();
+        self.segment.bounds.store(self.min_timestamp, self.max_timestamp, self.in_time_order);
+        self.segment.open_bytes.store(self.used_bytes(), Ordering::Relaxed);
+    }
+
+    /// Bytes of memory that the segment takes up now.
+    pub fn used_bytes(&self) -> usize {
+        let columns = &self.segment.columns;
+        let wide = columns.seq.used_bytes() + columns.event_id.used_bytes() + columns.timestamp.used_bytes() + columns.wall_time.used_bytes();
+        let narrow = columns.parent_id.used_bytes() + columns.arity.used_bytes() + columns.line.used_bytes() + columns.tag_offsets.used_bytes();
+        let codes: usize = columns.codes.iter().map(|codes| codes.used_bytes()).sum();
+        let dictionaries: usize = columns.dictionaries.iter().map(|dictionary| dictionary.used_bytes()).sum();
+        let text = |text: &TextColumn| text.offsets.used_bytes() + text.bytes.used_bytes();
+        let texts = text(&columns.tag_keys) + text(&columns.tag_values) + text(&columns.data);
+        let validity: usize = columns.validity.iter().map(|validity| validity.used_bytes()).sum();
+        wide + narrow + codes + dictionaries + texts + validity
+    }
+
+    /// Ends the segment: publishes, builds what readers of a sealed segment get, and gives up the writing handles.
+    pub fn seal(mut self, last_append_raw_ns: i64) {
+        self.publish();
+        let mut producers: Vec<_> =
+            self.producers.iter().map(|(&producer, &(first, last))| ProducerRange { producer, first, last }).collect();
+        producers.sort_unstable_by_key(|range| range.producer);
+        let used_bytes = self.used_bytes();
+        let Self { segment, rows, dictionaries, .. } = self;
+        dictionaries.into_iter().for_each(DictionaryBuilder::seal);
+        // The builder owns the right to seal and is consumed here, so the cell is empty.
+        let _ = segment.sealed.set(Sealed { rows, producers, last_append_raw_ns, used_bytes });
+    }
+}

@@ -1,0 +1,183 @@
+//! What the writer thread publishes and everybody else reads.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+
+use crate::clock::Clock;
+use crate::loss::{LossCause, LossLog, LossRange};
+use crate::options::StoreOptions;
+use crate::segment::Segment;
+
+/// Locks, also after a panic of another holder: what the locks of this crate guard is never left half-changed.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Counts that only grow, written by the writer thread.
+#[derive(Default)]
+pub struct Counters {
+    /// Rows of events, `events_lost` rows left out.
+    pub stored: AtomicU64,
+    /// Rows that retention evicted.
+    pub evicted: AtomicU64,
+    /// Lost attempts, in the order of [`LossCause::ROWS`].
+    pub lost: [AtomicU64; LossCause::ROWS.len()],
+    /// Values of a wrong type that the reader of the rings found.
+    pub mistyped: AtomicU64,
+}
+
+/// The state that the writer thread shares.
+pub struct Shared {
+    /// How the store was opened.
+    pub options: StoreOptions,
+    /// The clocks.
+    pub clock: Clock,
+    /// Replaced when a segment is opened or evicted, before the watermark of its first row.
+    segments: ArcSwap<Vec<Arc<Segment>>>,
+    /// Everything with a lower `seq` is visible.
+    watermark: AtomicU64,
+    /// What is missing.
+    losses: Mutex<LossLog>,
+    /// What has happened.
+    pub counters: Counters,
+    closed: AtomicBool,
+    progress: Progress,
+}
+
+impl Shared {
+    pub(crate) fn new(options: StoreOptions) -> Self {
+        let clock = Clock::new(options.raw_now_ns, 0);
+        Self {
+            options,
+            clock,
+            segments: ArcSwap::default(),
+            watermark: AtomicU64::new(0),
+            losses: Mutex::default(),
+            counters: Counters::default(),
+            closed: AtomicBool::new(false),
+            progress: Progress::default(),
+        }
+    }
+
+    /// The log as it is now. Wait-free but for the reference counts.
+    pub fn snapshot(&self) -> Snapshot {
+        // The watermark first: the list that is loaded after it has every segment below it that retention has left.
+        let watermark = self.watermark.load(Ordering::Acquire);
+        Snapshot { segments: self.segments.load_full(), watermark }
+    }
+
+    pub(crate) fn set_segments(&self, segments: Vec<Arc<Segment>>) {
+        self.segments.store(Arc::new(segments));
+    }
+
+    pub(crate) fn set_watermark(&self, watermark: u64) {
+        self.watermark.store(watermark, Ordering::Release);
+    }
+
+    /// What is missing from the half-open time range.
+    pub fn lost_between(&self, start: i64, end: i64) -> Vec<LossRange> {
+        lock(&self.losses).overlapping(start, end)
+    }
+
+    pub(crate) fn add_loss(&self, range: LossRange) {
+        if let Some(index) = LossCause::ROWS.iter().position(|cause| *cause == range.cause) {
+            self.counters.lost[index].fetch_add(range.count, Ordering::Relaxed);
+        }
+        lock(&self.losses).push(range);
+    }
+
+    pub(crate) fn add_evicted(&self, range: LossRange) {
+        self.counters.evicted.fetch_add(range.count, Ordering::Relaxed);
+        lock(&self.losses).push_evicted(range);
+    }
+
+    /// Whether the writer has stopped for good.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_closed(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.notify_progress();
+    }
+
+    pub(crate) fn notify_progress(&self) {
+        self.progress.notify();
+    }
+
+    /// Waits until `done` holds, the store is closed, or `bound` has passed; true if `done` holds at the end.
+    pub fn wait_until(&self, bound: Duration, done: impl Fn() -> bool) -> bool {
+        self.progress.wait_until(bound, || done() || self.is_closed());
+        done()
+    }
+}
+
+/// Lets threads sleep until the writer has published.
+#[derive(Default)]
+struct Progress {
+    waiters: AtomicUsize,
+    mutex: Mutex<()>,
+    changed: Condvar,
+}
+
+impl Progress {
+    fn notify(&self) {
+        // Pairs with the increment in `wait_until`: either this sees the waiter, or the waiter sees the change.
+        std::sync::atomic::fence(Ordering::SeqCst);
+        if self.waiters.load(Ordering::SeqCst) > 0 {
+            drop(lock(&self.mutex));
+            self.changed.notify_all();
+        }
+    }
+
+    fn wait_until(&self, bound: Duration, done: impl Fn() -> bool) {
+        if done() {
+            return;
+        }
+        let end = Instant::now() + bound;
+        self.waiters.fetch_add(1, Ordering::SeqCst);
+        std::sync::atomic::fence(Ordering::SeqCst);
+        let mut guard = lock(&self.mutex);
+        while !done() {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            guard = self.changed.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        drop(guard);
+        self.waiters.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The log up to an exclusive watermark.
+#[derive(Clone)]
+pub struct Snapshot {
+    segments: Arc<Vec<Arc<Segment>>>,
+    /// Every row with `seq` below this that retention has left is part of the snapshot.
+    pub watermark: u64,
+}
+
+impl Snapshot {
+    /// The segments and how many of each one's rows belong to the snapshot, in `seq` order; none is empty.
+    pub fn segments(&self) -> impl DoubleEndedIterator<Item = (&Arc<Segment>, usize)> {
+        self.segments.iter().filter_map(|segment| {
+            let rows = usize::try_from(self.watermark.saturating_sub(segment.base_seq)).unwrap_or(usize::MAX);
+            let rows = segment.sealed().map_or(rows, |sealed| rows.min(sealed.rows));
+            (rows > 0).then_some((segment, rows))
+        })
+    }
+
+    /// Segments, the open one included.
+    pub fn segment_count(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Bytes of memory of all segments.
+    pub fn used_bytes(&self) -> usize {
+        self.segments.iter().map(|segment| segment.used_bytes()).sum()
+    }
+}

@@ -1,0 +1,267 @@
+//! A recording's store: opens the writer thread, hands out producers, answers what is there.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, unbounded};
+use kinescope_ring::{Definitions, Publication, Ring, RingError, RingState};
+
+use crate::error::{Error, ErrorCode};
+use crate::log_writer::LogWriter;
+use crate::options::StoreOptions;
+use crate::producer_numbers::ProducerNumbers;
+use crate::shared::{Shared, Snapshot, lock};
+use crate::writer_thread::{Command, Writer};
+
+/// Bound of every wait. A waiting native call delays the end of its thread, so it stays around a second.
+pub const WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Sums over producers that are gone and drained.
+#[derive(Default)]
+pub(crate) struct Gone {
+    attempts: u64,
+    mistyped: u64,
+    unbalanced: u64,
+    sampled_out: u64,
+    after_close: u64,
+}
+
+impl Gone {
+    pub(crate) fn of(ring: &Ring) -> Self {
+        Self {
+            attempts: ring.attempts() - ring.first_sequence(),
+            mistyped: ring.mistyped(),
+            unbalanced: ring.unbalanced(),
+            sampled_out: ring.sampled_out(),
+            after_close: ring.after_close(),
+        }
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.attempts += other.attempts;
+        self.mistyped += other.mistyped;
+        self.unbalanced += other.unbalanced;
+        self.sampled_out += other.sampled_out;
+        self.after_close += other.after_close;
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Registry {
+    pub(crate) numbers: ProducerNumbers,
+    pub(crate) alive: Vec<Arc<Ring>>,
+    pub(crate) gone: Gone,
+    pub(crate) enabled: bool,
+}
+
+/// All producers of a store.
+#[derive(Default)]
+pub(crate) struct Producers {
+    pub(crate) inner: Mutex<Registry>,
+}
+
+/// What a store has done so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stats {
+    /// Attempts to record that were not lost, drained or not.
+    pub recorded: u64,
+    /// Events in the log so far, evicted ones included.
+    pub stored: u64,
+    /// Rows that retention evicted.
+    pub evicted: u64,
+    /// Lost attempts, in the order of [`crate::LossCause::ROWS`].
+    pub lost: [u64; 5],
+    /// Values of a wrong type, stored as absent.
+    pub mistyped: u64,
+    /// Exits without their entry or out of order.
+    pub unbalanced: u64,
+    /// Events left out by sampling.
+    pub sampled_out: u64,
+    /// Events recorded after the recording was closed.
+    pub after_close: u64,
+    /// Segments, the open one included.
+    pub segments: u64,
+    /// Bytes of all segments.
+    pub memory_bytes: u64,
+}
+
+/// An open recording.
+pub struct Store {
+    shared: Arc<Shared>,
+    definitions: Arc<Definitions>,
+    producers: Arc<Producers>,
+    commands: Sender<Command>,
+    writer: Thread,
+    publication: Publication,
+}
+
+impl Store {
+    /// Opens a recording in memory and starts its writer thread.
+    ///
+    /// # Errors
+    /// `RESOURCE_EXHAUSTED` without memory for the first segment, `IO` when no thread can be started.
+    pub fn open(options: StoreOptions) -> Result<Self, Error> {
+        // Commit words can be followed directly where stores become visible in program order.
+        let publication = if cfg!(target_arch = "x86_64") { Publication::CommitWords } else { Publication::PublishedHead };
+        Self::open_with(options, publication)
+    }
+
+    /// As [`Store::open`], with the way in which producers publish.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_with(options: StoreOptions, publication: Publication) -> Result<Self, Error> {
+        let shared = Arc::new(Shared::new(options));
+        let definitions = Arc::new(Definitions::new());
+        let producers = Arc::new(Producers::default());
+        lock(&producers.inner).enabled = true;
+        let (commands, receiver) = unbounded();
+        let log = LogWriter::new(Arc::clone(&shared))?;
+        let writer = Writer::new(Arc::clone(&shared), Arc::clone(&producers), receiver, Arc::clone(&definitions), log);
+        let closing = Arc::clone(&shared);
+        let thread = thread::Builder::new()
+            .name("kinescope-writer".to_owned())
+            .spawn(move || {
+                // A bug in the writer must not leave others waiting for a thread that is gone.
+                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writer.run()));
+                closing.set_closed();
+            })
+            .map_err(|error| Error::new(ErrorCode::Io, format!("the writer thread cannot be started: {error}")))?;
+        Ok(Self { shared, definitions, producers, commands, writer: thread.thread().clone(), publication })
+    }
+
+    /// What the writer publishes.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Strings, sites and emitters of the recording.
+    pub fn definitions(&self) -> &Arc<Definitions> {
+        &self.definitions
+    }
+
+    fn send(&self, command: Command) -> Result<(), Error> {
+        self.commands.send(command).map_err(|_| Error::closed())?;
+        self.writer.unpark();
+        Ok(())
+    }
+
+    /// Wakes the writer.
+    pub fn wake(&self) {
+        self.writer.unpark();
+    }
+
+    /// A new producer's ring; `pid` is its thread's default logical process.
+    ///
+    /// # Errors
+    /// `CLOSED`; `RESOURCE_EXHAUSTED` without memory or numbers.
+    pub fn add_producer(&self, pid: &str) -> Result<Arc<Ring>, Error> {
+        if self.shared.is_closed() {
+            return Err(Error::closed());
+        }
+        let (number, first_sequence) = lock(&self.producers.inner).numbers.take()?;
+        let bytes = self.shared.options.ring_bytes;
+        let ring = Ring::new(number, bytes, first_sequence, self.publication).map_err(|error: RingError| {
+            lock(&self.producers.inner).numbers.give_back(number, first_sequence);
+            Error::resource_exhausted(format!("no memory for a ring of {bytes} bytes: {error}"))
+        })?;
+        let mut registry = lock(&self.producers.inner);
+        ring.set_state(if registry.enabled { RingState::Recording } else { RingState::Off });
+        registry.alive.push(Arc::clone(&ring));
+        drop(registry);
+        self.send(Command::Add { ring: Arc::clone(&ring), pid: pid.to_owned() })?;
+        Ok(ring)
+    }
+
+    /// A producer's thread has ended; what it committed is still drained.
+    pub fn remove_producer(&self, number: u16) {
+        // Without a writer there is nothing left to drain into.
+        let _ = self.send(Command::Gone(number));
+    }
+
+    /// Switches recording on or off, for all producers.
+    pub fn set_enabled(&self, enabled: bool) {
+        let mut registry = lock(&self.producers.inner);
+        registry.enabled = enabled;
+        if !self.shared.is_closed() {
+            let state = if enabled { RingState::Recording } else { RingState::Off };
+            registry.alive.iter().for_each(|ring| ring.set_state(state));
+        }
+    }
+
+    /// Waits until everything before `head` of the ring is visible to queries.
+    ///
+    /// # Errors
+    /// `RESOURCE_EXHAUSTED` after [`WAIT_MAX`], `CLOSED` when the writer has stopped before.
+    pub fn wait_visible(&self, ring: &Ring, head: u32) -> Result<(), Error> {
+        let visible = || ring.tail().wrapping_sub(head) as i32 >= 0;
+        if visible() {
+            return Ok(());
+        }
+        self.wake();
+        if self.shared.wait_until(WAIT_MAX, visible) {
+            return Ok(());
+        }
+        if self.shared.is_closed() { Err(Error::closed()) } else { Err(Error::resource_exhausted(format!("the writer did not catch up within {WAIT_MAX:?}"))) }
+    }
+
+    /// Waits until `words` are free behind `head`; false when [`WAIT_MAX`] has passed before.
+    pub fn wait_for_space(&self, ring: &Ring, head: u32, words: u32) -> bool {
+        self.wake();
+        let free = || ring.capacity_words().saturating_sub(head.wrapping_sub(ring.tail())) >= words;
+        self.shared.wait_until(WAIT_MAX, free)
+    }
+
+    /// The log as it is now.
+    ///
+    /// # Errors
+    /// `CLOSED`.
+    pub fn snapshot(&self) -> Result<Snapshot, Error> {
+        if self.shared.is_closed() { Err(Error::closed()) } else { Ok(self.shared.snapshot()) }
+    }
+
+    /// Drains everything that has been committed and stops the writer. Waits for it, within [`WAIT_MAX`] of its
+    /// last progress. Closing twice does nothing.
+    pub fn close(&self) {
+        if self.send(Command::Close).is_ok() {
+            self.shared.wait_until(WAIT_MAX, || self.shared.is_closed());
+        }
+    }
+
+    /// Tells the writer to drain and stop, without waiting.
+    pub fn close_soon(&self) {
+        let _ = self.send(Command::Close);
+    }
+
+    /// Counts as of now.
+    pub fn stats(&self) -> Stats {
+        let snapshot = self.shared.snapshot();
+        let counters = &self.shared.counters;
+        let registry = lock(&self.producers.inner);
+        let mut total = Gone::default();
+        total.add(&registry.gone);
+        registry.alive.iter().for_each(|ring| total.add(&Gone::of(ring)));
+        drop(registry);
+        let lost: [u64; 5] = std::array::from_fn(|cause| counters.lost[cause].load(Ordering::Relaxed));
+        Stats {
+            recorded: total.attempts.saturating_sub(lost.iter().sum()),
+            stored: counters.stored.load(Ordering::Relaxed),
+            evicted: counters.evicted.load(Ordering::Relaxed),
+            lost,
+            mistyped: total.mistyped + counters.mistyped.load(Ordering::Relaxed),
+            unbalanced: total.unbalanced,
+            sampled_out: total.sampled_out,
+            after_close: total.after_close,
+            segments: snapshot.segment_count() as u64,
+            memory_bytes: snapshot.used_bytes() as u64,
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.close_soon();
+    }
+}

@@ -1,0 +1,49 @@
+//! Validity bitmaps that grow while readers look at them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer};
+
+/// One bit a row, set if the row has a value; Arrow's layout (least significant bit first).
+///
+/// Rows share words, so the words are atomics: the writer sets bits in a word of which readers use others.
+/// Visibility comes from the snapshot's watermark, hence Relaxed here.
+pub struct Validity {
+    words: Box<[AtomicU64]>,
+}
+
+impl Validity {
+    /// All rows null.
+    pub fn new(rows: usize) -> Arc<Self> {
+        Arc::new(Self { words: (0..rows.div_ceil(64)).map(|_| AtomicU64::new(0)).collect() })
+    }
+
+    /// Marks a row as having a value. For the one writer only: a load and a store, not a read-modify-write.
+    #[inline]
+    pub fn set(&self, row: usize) {
+        let word = &self.words[row / 64];
+        word.store(word.load(Ordering::Relaxed) | 1 << (row % 64), Ordering::Relaxed);
+    }
+
+    /// Whether a row has a value.
+    #[inline]
+    pub fn get(&self, row: usize) -> bool {
+        self.words[row / 64].load(Ordering::Relaxed) >> (row % 64) & 1 == 1
+    }
+
+    /// The first `rows` bits, copied: an eighth of a byte a row, and later bits of the last word may still change.
+    pub fn null_buffer(&self, rows: usize) -> Option<NullBuffer> {
+        let mut bytes = MutableBuffer::new(rows.div_ceil(64) * 8);
+        for word in &self.words[..rows.div_ceil(64)] {
+            bytes.push(word.load(Ordering::Relaxed).to_le());
+        }
+        let nulls = NullBuffer::new(BooleanBuffer::new(Buffer::from(bytes), 0, rows));
+        (nulls.null_count() > 0).then_some(nulls)
+    }
+
+    /// Bytes of memory.
+    pub fn used_bytes(&self) -> usize {
+        size_of_val(&*self.words)
+    }
+}

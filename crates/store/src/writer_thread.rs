@@ -1,0 +1,193 @@
+//! The one thread that drains all rings into the log.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, TryRecvError};
+use kinescope_ring::{Definitions, Ring, RingReader, RingState};
+
+use crate::log_writer::LogWriter;
+use crate::producer_sink::{ProducerSink, ProducerState};
+use crate::shared::{Shared, lock};
+use crate::store::{Gone, Producers};
+
+/// What a ring may hand over before the next ring has its turn: large enough to amortize publishing, small enough
+/// that a flooding thread does not make the others wait.
+const WORDS_PER_TURN: u32 = 32 * 1024;
+/// A turn that moved at least this much is followed by the next without a rest.
+const BUSY_WORDS: u32 = 8 * 1024;
+/// Rest between turns while events come in: what batches them.
+const REST: Duration = Duration::from_micros(500);
+/// Without events for this long, the writer sleeps until it is woken.
+const DOZE_AFTER: Duration = Duration::from_millis(100);
+/// Upper bound of that sleep. A producer that commits just as the writer falls asleep may miss that it should wake
+/// it; this is how long its event may then stay unseen.
+const SLEEP_MAX: Duration = Duration::from_millis(50);
+/// Time between anchors of the wall clock.
+const ANCHOR_EVERY: Duration = Duration::from_secs(1);
+
+/// What other threads ask of the writer; a sleeping writer is unparked after sending.
+pub(crate) enum Command {
+    /// Drain this ring from now on.
+    Add { ring: Arc<Ring>, pid: String },
+    /// This producer's thread has ended: drain its ring to the last commit, then forget it.
+    Gone(u16),
+    /// Drain everything, then stop.
+    Close,
+}
+
+struct Producer {
+    ring: Arc<Ring>,
+    reader: RingReader,
+    state: ProducerState,
+    gone: bool,
+    /// Gone, and everything that it committed is in the log.
+    buried: bool,
+}
+
+/// The writer thread's own state.
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    registry: Arc<Producers>,
+    commands: Receiver<Command>,
+    definitions: Arc<Definitions>,
+    log: LogWriter,
+    producers: Vec<Producer>,
+    closing: bool,
+    asleep: bool,
+}
+
+impl Writer {
+    pub(crate) fn new(shared: Arc<Shared>, registry: Arc<Producers>, commands: Receiver<Command>, definitions: Arc<Definitions>, log: LogWriter) -> Self {
+        Self { shared, registry, commands, definitions, log, producers: Vec::new(), closing: false, asleep: false }
+    }
+
+    /// Runs until it is told to close.
+    pub(crate) fn run(mut self) {
+        let mut last_event = Instant::now();
+        let mut last_anchor = Instant::now();
+        loop {
+            self.take_commands();
+            self.tick();
+            let words = self.turn();
+            let now = Instant::now();
+            if now.duration_since(last_anchor) >= ANCHOR_EVERY {
+                self.shared.clock.anchor();
+                last_anchor = now;
+            }
+            self.log.age();
+            if words > 0 {
+                last_event = now;
+            }
+            if words >= BUSY_WORDS {
+                continue;
+            }
+            if self.closing && words == 0 {
+                break;
+            }
+            self.rest(now.duration_since(last_event) >= DOZE_AFTER);
+        }
+        self.shared.set_closed();
+    }
+
+    fn rest(&mut self, doze: bool) {
+        if self.closing {
+            return;
+        }
+        if doze && !self.asleep {
+            // One more turn between the announcement and the sleep: a producer that did not see it has committed
+            // by then, all but for the store buffer of its core, and SLEEP_MAX bounds that case.
+            self.set_asleep(true);
+        } else if doze {
+            thread::park_timeout(SLEEP_MAX);
+        } else {
+            self.set_asleep(false);
+            thread::park_timeout(REST);
+        }
+    }
+
+    fn set_asleep(&mut self, asleep: bool) {
+        if self.asleep != asleep {
+            self.asleep = asleep;
+            self.producers.iter().for_each(|producer| producer.ring.set_asleep(asleep));
+        }
+    }
+
+    fn tick(&self) {
+        let raw_ns = self.shared.clock.raw_now_ns();
+        self.producers.iter().for_each(|producer| producer.ring.set_tick(raw_ns));
+    }
+
+    fn take_commands(&mut self) {
+        loop {
+            match self.commands.try_recv() {
+                Ok(Command::Add { ring, pid }) => {
+                    ring.set_asleep(self.asleep);
+                    let state = ProducerState::new(ring.producer(), &pid);
+                    // The store makes each ring and hands it over once, so its reader is there.
+                    if let Ok(reader) = RingReader::new(Arc::clone(&ring)) {
+                        self.producers.push(Producer { ring, reader, state, gone: false, buried: false });
+                    }
+                }
+                Ok(Command::Gone(number)) => {
+                    self.producers.iter_mut().filter(|producer| producer.ring.producer() == number).for_each(|producer| producer.gone = true);
+                }
+                Ok(Command::Close) | Err(TryRecvError::Disconnected) => {
+                    self.closing = true;
+                    self.producers.iter().for_each(|producer| producer.ring.set_state(RingState::Closed));
+                    return;
+                }
+                Err(TryRecvError::Empty) => return,
+            }
+        }
+    }
+
+    /// Drains each ring once, publishes what came, and only then gives the space back, so that a tail beyond a
+    /// position means that everything before it is visible. Returns the words that were drained.
+    fn turn(&mut self) -> u32 {
+        let mut words = 0;
+        let rows_before = self.log.next_seq();
+        for producer in &mut self.producers {
+            let mut sink = ProducerSink::new(&mut producer.state, &mut self.log, &self.definitions, &self.shared);
+            let progress = if producer.gone {
+                producer.reader.read_dead(WORDS_PER_TURN, &mut sink)
+            } else {
+                producer.reader.read(WORDS_PER_TURN, &mut sink)
+            };
+            words += progress.words;
+            if progress.drained && !producer.gone {
+                producer.reader.report_pending_loss(&mut sink);
+            }
+            producer.buried = producer.gone && progress.drained;
+        }
+        if self.log.next_seq() != rows_before {
+            self.log.publish();
+        }
+        self.producers.iter_mut().for_each(|producer| producer.reader.release());
+        if words > 0 {
+            self.shared.notify_progress();
+        }
+        self.bury();
+        words
+    }
+
+    /// Forgets producers that are gone and drained; their numbers are free again.
+    fn bury(&mut self) {
+        if !self.producers.iter().any(|producer| producer.buried) {
+            return;
+        }
+        let mut registry = lock(&self.registry.inner);
+        self.producers.retain(|producer| {
+            if producer.buried {
+                let ring = &producer.ring;
+                registry.alive.retain(|alive| alive.producer() != ring.producer());
+                registry.gone.add(&Gone::of(ring));
+                registry.numbers.give_back(ring.producer(), producer.reader.next_sequence());
+            }
+            !producer.buried
+        });
+        drop(registry);
+        self.shared.notify_progress();
+    }
+}
