@@ -37,8 +37,7 @@ export function open(options?: OpenOptions): Promise<Kinescope>
  * import { Worker } from 'node:worker_threads'
  * import { once } from 'node:events'
  * const worker = new Worker(`
- *   const { workerData } = require('node:worker_threads')
- *   import('kinescope').then(({ attach }) => {
+ *   Promise.all([import('node:worker_threads'), import('kinescope')]).then(([{ workerData }, { attach }]) => {
  *     attach(workerData.handle).recorder.record({ eventType: 'log', data: { message: 'from a worker' } })
  *   })`, { eval: true, workerData: { handle: scope.handle } })
  * await once(worker, 'exit')

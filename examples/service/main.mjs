@@ -26,7 +26,7 @@ await scope.flush()
 
 const { recorded, lost, memoryBytes } = scope.stats()
 const lostCount = Object.values(lost).reduce((sum, count) => sum + count, 0)
-console.log(`${load.requests.total.toLocaleString('en')} requests in ${SECONDS} s, of which ${load.non2xx} failed as they should`)
+console.log(`${load.requests.total.toLocaleString('en')} requests in ${SECONDS} s: ${load['4xx']} refused, ${load['5xx']} failed`)
 console.log(`${recorded.toLocaleString('en')} events recorded, ${lostCount} lost, ${(memoryBytes / 2 ** 20).toFixed(1)} MiB`)
 
 const exits = await scope.dataAccess.queryEvents({ eventTypes: ['function_exit'], limit: recorded })
