@@ -10,6 +10,9 @@
  */
 import type { Table } from 'apache-arrow'
 
+// Without this, a declaration file exports every declaration that it holds.
+export {}
+
 /**
  * Opens a recording in memory and makes this thread its first producer.
  *
