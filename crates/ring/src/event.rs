@@ -71,6 +71,28 @@ pub(crate) mod bit {
 }
 
 impl<'a> EventFields<'a> {
+    /// An event of a type, everything else absent.
+    #[must_use]
+    pub fn of_type(event_type: Text<'a>) -> Self {
+        Self {
+            event_type,
+            event_id: None,
+            node: None,
+            pid: None,
+            correlation_id: Inherited::FromContext,
+            parent_id: Inherited::FromContext,
+            site: SiteRef::None,
+            module: None,
+            function: None,
+            arity: None,
+            file: None,
+            line: None,
+            tags: None,
+            wall_time_ns: None,
+            data: None,
+        }
+    }
+
     pub(crate) fn read(record: &EventRecord<'a>) -> Result<Self, Malformed> {
         let mut reader = ValueReader::new(record.body);
         let reader = &mut reader;

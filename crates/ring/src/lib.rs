@@ -14,6 +14,7 @@ compile_error!(
 
 mod decode;
 mod definitions;
+mod encode;
 mod event;
 mod json;
 pub mod layout;
@@ -23,6 +24,8 @@ mod record;
 mod ring;
 mod sync;
 mod value;
+mod value_writer;
+mod writer;
 
 pub use definitions::{
     DEFINITIONS_CAP_BYTES, Definitions, Emitter, EmitterDefinition, EmitterField, FieldType,
@@ -38,3 +41,5 @@ pub use record::{
 };
 pub use ring::{Publication, Ring, RingError, RingState};
 pub use value::{CutReason, MAX_DEPTH, Malformed, Text, Token, ValueReader};
+pub use value_writer::ValueWriter;
+pub use writer::{Counter, EventHead, FieldValue, Outcome, Priority, RingWriter};

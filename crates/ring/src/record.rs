@@ -144,6 +144,20 @@ pub struct Tags<'a> {
 }
 
 impl<'a> Tags<'a> {
+    /// The tags of a tagged value, as [`EventFields`] takes them: an object of strings.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the value is not exactly that.
+    pub fn new(value: &'a [u8]) -> Result<Self, Malformed> {
+        let mut reader = ValueReader::new(value);
+        let tags = Self::read_or_null(&mut reader)?.ok_or(malformed_tags())?;
+        if reader.is_at_end() {
+            Ok(tags)
+        } else {
+            Err(reader.expected("the end of the tags"))
+        }
+    }
+
     /// Reads an object of strings, or null as `None`. Values that were not captured are left out.
     pub(crate) fn read_or_null(reader: &mut ValueReader<'a>) -> Result<Option<Self>, Malformed> {
         let mut token = reader.token()?;
@@ -153,7 +167,7 @@ impl<'a> Tags<'a> {
         match token {
             Token::Null | Token::Cut(_) => return Ok(None),
             Token::Object => {}
-            _ => return Err(reader.expected("an object of strings before")),
+            _ => return Err(malformed_tags()),
         }
         let tags = Self {
             reader: reader.clone(),
@@ -175,6 +189,13 @@ impl<'a> Iterator for Tags<'a> {
                 return Some((key, value));
             }
         }
+    }
+}
+
+const fn malformed_tags() -> Malformed {
+    Malformed {
+        expected: "an object of strings",
+        at_byte: 0,
     }
 }
 
