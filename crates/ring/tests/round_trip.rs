@@ -266,9 +266,14 @@ impl Model {
 fn plain_number(number: f64) -> String {
     let is_integer = number.trunc() == number && number.abs() < 9_007_199_254_740_992.0;
     if is_integer && number.to_bits() != (-0.0f64).to_bits() {
-        format!("{number:.0}")
+        return format!("{number:.0}");
+    }
+    // The two differ in where they change to exponents, in this range only.
+    let text = format!("{number:?}");
+    if text.contains("e-") && number.abs() >= 1e-5 {
+        format!("{number}")
     } else {
-        format!("{number:?}")
+        text
     }
 }
 

@@ -18,7 +18,16 @@ pub(crate) fn write_finite(value: f64, out: &mut Vec<u8>) {
     if integer as f64 == value && integer.unsigned_abs() < INTEGER_LIMIT && !is_negative_zero {
         write_integer(integer, out);
     } else {
-        out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
+        let mut buffer = zmij::Buffer::new();
+        let text = buffer.format_finite(value);
+        // The format has no sign before positive exponents.
+        match text.split_once('+') {
+            None => out.extend_from_slice(text.as_bytes()),
+            Some((digits, exponent)) => {
+                out.extend_from_slice(digits.as_bytes());
+                out.extend_from_slice(exponent.as_bytes());
+            }
+        }
     }
 }
 
