@@ -1,1 +1,19 @@
-//! x
+//! The addon: converts between JavaScript and the crates below, and delegates.
+//!
+//! Each file has a twin of the same subject in `src/`. Errors cross as messages that begin with the public code and a
+//! colon; `src/errors.ts` makes `KinescopeError`s of them.
+#![deny(unsafe_code)]
+// napi-derive registers what the attribute marks; to rustc nothing here is called.
+#![allow(clippy::needless_pass_by_value, reason = "arguments that cross from JavaScript are owned")]
+
+mod answer;
+mod convert;
+mod definitions;
+#[allow(unsafe_code, reason = "external ArrayBuffers over memory of the store; every block says why it holds")]
+mod external;
+mod layout;
+mod pool;
+mod producer;
+mod query;
+mod registry;
+mod store;

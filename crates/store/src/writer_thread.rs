@@ -86,32 +86,37 @@ impl Writer {
             if self.closing && words == 0 {
                 break;
             }
-            self.rest(now.duration_since(last_event) >= DOZE_AFTER);
+            if self.rest(now.duration_since(last_event) >= DOZE_AFTER) {
+                last_event = Instant::now();
+            }
         }
         self.shared.set_closed();
     }
 
-    fn rest(&mut self, doze: bool) {
+    /// Rests until the next turn; true if somebody woke the writer from its sleep, who then has something to come.
+    fn rest(&mut self, doze: bool) -> bool {
         if self.closing {
-            return;
+            return false;
         }
-        if doze && !self.asleep {
+        if !doze {
+            thread::park_timeout(REST);
+            return false;
+        }
+        if !self.asleep {
             // One more turn between the announcement and the sleep: a producer that did not see it has committed
             // by then, all but for the store buffer of its core, and SLEEP_MAX bounds that case.
             self.set_asleep(true);
-        } else if doze {
-            thread::park_timeout(SLEEP_MAX);
-        } else {
-            self.set_asleep(false);
-            thread::park_timeout(REST);
+            return false;
         }
+        let asleep_since = Instant::now();
+        thread::park_timeout(SLEEP_MAX);
+        self.set_asleep(false);
+        asleep_since.elapsed() < SLEEP_MAX
     }
 
     fn set_asleep(&mut self, asleep: bool) {
-        if self.asleep != asleep {
-            self.asleep = asleep;
-            self.producers.iter().for_each(|producer| producer.ring.set_asleep(asleep));
-        }
+        self.asleep = asleep;
+        self.producers.iter().for_each(|producer| producer.ring.set_asleep(asleep));
     }
 
     fn tick(&self) {

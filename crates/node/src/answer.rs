@@ -1,0 +1,188 @@
+//! An answer's columns as ArrayBuffers and a description of where each column is in them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_array::Array;
+use arrow_buffer::Buffer;
+use arrow_data::ArrayData;
+use kinescope_query::{Answer, IpcFormat};
+use kinescope_store::{Error, LossRange};
+use napi::Env;
+use napi::bindgen_prelude::{ArrayBuffer, BigInt, Uint8Array};
+use napi_derive::napi;
+
+use crate::convert::{count, js_error};
+use crate::external::{Lease, Leases, arrow_buffer};
+
+/// What is missing from the queried time range.
+#[napi(object)]
+pub struct NativeLoss {
+    /// As in events.
+    pub cause: String,
+    /// Events.
+    pub count: f64,
+    /// Whose; 0 for retention.
+    pub producer: u32,
+    /// First number of its sequence, or first `seq` for retention.
+    pub first: BigInt,
+    /// Last, inclusive.
+    pub last: BigInt,
+}
+
+/// A buffer that an answer is made of.
+#[napi(object)]
+pub struct NativeBufferInfo {
+    /// Its address; the same for as long as anything holds it.
+    pub address: f64,
+    /// Bytes.
+    pub length: f64,
+}
+
+/// Where the columns are, and the buffers that hold them.
+struct Layout {
+    numbers: Vec<f64>,
+    buffers: Vec<Buffer>,
+}
+
+/// An answer; holds its memory until it is released or collected.
+#[napi]
+pub struct NativeAnswer {
+    held: Option<Held>,
+    total: u64,
+    watermark: u64,
+    lost: Vec<LossRange>,
+    leases: Arc<Leases>,
+}
+
+struct Held {
+    answer: Answer,
+    layout: Layout,
+    /// For what was gathered: counted from the start, until the last buffer over it is gone.
+    lease: Arc<Lease>,
+}
+
+impl NativeAnswer {
+    pub(crate) fn new(answer: Answer, lost: Vec<LossRange>, leases: Arc<Leases>) -> Self {
+        leases.gathered_bytes.fetch_add(answer.gathered_bytes as u64, std::sync::atomic::Ordering::Relaxed);
+        let lease = Lease::new(&leases, answer.gathered_bytes);
+        let (total, watermark) = (answer.total, answer.watermark);
+        let layout = Layout::of(&answer);
+        Self { held: Some(Held { answer, layout, lease }), total, watermark, lost, leases }
+    }
+
+    fn held(&self) -> napi::Result<&Held> {
+        self.held.as_ref().ok_or_else(|| js_error(Error::new(kinescope_store::ErrorCode::Closed, "the result has been released")))
+    }
+}
+
+#[napi]
+impl NativeAnswer {
+    /// Events that match.
+    #[napi(getter)]
+    pub fn total_matches(&self) -> f64 {
+        count(self.total)
+    }
+
+    /// The answer holds for all `seq` below.
+    #[napi(getter)]
+    pub fn snapshot(&self) -> BigInt {
+        BigInt::from(self.watermark)
+    }
+
+    /// What is missing.
+    #[napi]
+    pub fn lost(&self) -> Vec<NativeLoss> {
+        let loss = |range: &LossRange| NativeLoss {
+            cause: range.cause.as_str().to_owned(),
+            count: count(range.count),
+            producer: u32::from(range.producer),
+            first: BigInt::from(range.first),
+            last: BigInt::from(range.last),
+        };
+        self.lost.iter().map(loss).collect()
+    }
+
+    /// Number of batches; then for each batch its rows and for each column a node: length, null count, buffer and
+    /// byte offset of the validity bitmap (-1: none), number of buffers, for each of them its index, byte offset
+    /// and byte length, number of children, and the children's nodes.
+    #[napi]
+    pub fn layout(&self) -> napi::Result<Vec<f64>> {
+        self.held().map(|held| held.layout.numbers.clone())
+    }
+
+    /// The buffers, by index.
+    #[napi]
+    pub fn buffer_infos(&self) -> napi::Result<Vec<NativeBufferInfo>> {
+        let info = |buffer: &Buffer| NativeBufferInfo { address: buffer.data_ptr().as_ptr() as usize as f64, length: buffer.capacity() as f64 };
+        self.held().map(|held| held.layout.buffers.iter().map(info).collect())
+    }
+
+    /// A new ArrayBuffer over one of them.
+    #[napi]
+    pub fn buffer<'env>(&self, env: &'env Env, index: u32) -> napi::Result<ArrayBuffer<'env>> {
+        let held = self.held()?;
+        let buffer = held.layout.buffers.get(index as usize).ok_or_else(|| {
+            js_error(Error::new(kinescope_store::ErrorCode::InvalidArgument, format!("index: expected one of the answer's buffers, got {index}")))
+        })?;
+        // What was gathered has been counted; memory of the store is counted for as long as this buffer holds it.
+        let is_gathered = held.answer.gathered_bytes == buffer.capacity();
+        let lease = if is_gathered { Arc::clone(&held.lease) } else { Lease::new(&self.leases, buffer.capacity()) };
+        arrow_buffer(env, buffer, lease, &self.leases)
+    }
+
+    /// The answer in Arrow's interprocess format.
+    #[napi]
+    pub fn to_ipc(&self, file: bool) -> napi::Result<Uint8Array> {
+        let format = if file { IpcFormat::File } else { IpcFormat::Stream };
+        self.held()?.answer.to_ipc(format).map(Uint8Array::from).map_err(js_error)
+    }
+
+    /// Gives the memory back, as far as no ArrayBuffer holds it.
+    #[napi]
+    pub fn release(&mut self) {
+        self.held = None;
+    }
+}
+
+impl Layout {
+    fn of(answer: &Answer) -> Self {
+        let mut layout = Self { numbers: vec![count(answer.batches.len() as u64)], buffers: Vec::new() };
+        let mut by_address = HashMap::new();
+        for batch in &answer.batches {
+            layout.numbers.push(count(batch.num_rows() as u64));
+            for column in batch.columns() {
+                layout.node(&column.to_data(), &mut by_address);
+            }
+        }
+        layout
+    }
+
+    /// Index of the allocation behind a buffer, and where in it the buffer starts.
+    fn place(&mut self, buffer: &Buffer, by_address: &mut HashMap<usize, usize>) -> (f64, f64) {
+        let start = buffer.data_ptr().as_ptr() as usize;
+        let index = *by_address.entry(start).or_insert_with(|| {
+            self.buffers.push(buffer.clone());
+            self.buffers.len() - 1
+        });
+        (index as f64, buffer.ptr_offset() as f64)
+    }
+
+    fn node(&mut self, data: &ArrayData, by_address: &mut HashMap<usize, usize>) {
+        self.numbers.extend([data.len() as f64, data.null_count() as f64]);
+        let (validity, offset) = match data.nulls() {
+            Some(nulls) if nulls.null_count() > 0 => self.place(&nulls.inner().sliced(), by_address),
+            _ => (-1.0, 0.0),
+        };
+        self.numbers.extend([validity, offset, data.buffers().len() as f64]);
+        for buffer in data.buffers() {
+            // An empty buffer has no address worth naming.
+            let (index, offset) = if buffer.is_empty() { (-1.0, 0.0) } else { self.place(buffer, by_address) };
+            self.numbers.extend([index, offset, buffer.len() as f64]);
+        }
+        self.numbers.push(data.child_data().len() as f64);
+        for child in data.child_data() {
+            self.node(child, by_address);
+        }
+    }
+}

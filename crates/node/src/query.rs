@@ -1,0 +1,153 @@
+//! Queries: converts what is asked, runs it off the JavaScript thread, converts nothing of the answer.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kinescope_query::{Answer, Cancel, Filter, Query, execute, find_event};
+use kinescope_store::{Error, EventId, LossRange};
+use napi::Env;
+use napi::bindgen_prelude::{BigInt, Object};
+use napi_derive::napi;
+
+use crate::answer::NativeAnswer;
+use crate::convert::{clamped_i64, js_error};
+use crate::pool;
+use crate::producer::NativeProducer;
+use crate::store::NativeStore;
+
+/// A query as TypeScript has validated it; absent times are open ends.
+#[napi(object)]
+pub struct NativeQuery {
+    /// Inclusive, on the recording's time line.
+    pub start_time: Option<BigInt>,
+    /// Exclusive.
+    pub end_time: Option<BigInt>,
+    /// Inclusive, nanoseconds since the Unix epoch.
+    pub start_wall_time: Option<BigInt>,
+    /// Exclusive.
+    pub end_wall_time: Option<BigInt>,
+    /// One of these.
+    pub pids: Option<Vec<String>>,
+    /// One of these.
+    pub correlation_ids: Option<Vec<String>>,
+    /// One of these.
+    pub event_types: Option<Vec<String>>,
+    /// Rows at most.
+    pub limit: f64,
+}
+
+fn range(start: Option<&BigInt>, end: Option<&BigInt>) -> Option<Range<i64>> {
+    (start.is_some() || end.is_some()).then(|| start.map_or(i64::MIN, clamped_i64)..end.map_or(i64::MAX, clamped_i64))
+}
+
+impl NativeQuery {
+    fn into_query(self) -> Query {
+        Query {
+            filter: Filter {
+                timestamps: range(self.start_time.as_ref(), self.end_time.as_ref()),
+                wall_times: range(self.start_wall_time.as_ref(), self.end_wall_time.as_ref()),
+                pids: self.pids,
+                correlation_ids: self.correlation_ids,
+                event_types: self.event_types,
+            },
+            limit: self.limit as usize,
+        }
+    }
+}
+
+/// Stops the query it was given to.
+#[napi]
+#[derive(Default)]
+pub struct NativeCancel {
+    cancel: Arc<Cancel>,
+}
+
+#[napi]
+impl NativeCancel {
+    /// A token that has not been used.
+    #[napi(constructor)]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Stops the query within one segment's work.
+    #[napi]
+    pub fn cancel(&self) {
+        self.cancel.cancel();
+    }
+}
+
+/// What a query needs of the thread that asks.
+struct Asker {
+    producer: Arc<kinescope_ring::Ring>,
+    head: u32,
+    entry: Arc<crate::registry::Entry>,
+}
+
+impl Asker {
+    fn of(producer: &NativeProducer, head: i32) -> Self {
+        Self { producer: Arc::clone(&producer.ring), head: head.cast_unsigned(), entry: Arc::clone(&producer.entry) }
+    }
+
+    /// The log once everything is in it that the asking thread recorded before it asked.
+    fn snapshot(&self) -> Result<kinescope_store::Snapshot, Error> {
+        self.entry.store.wait_visible(&self.producer, self.head)?;
+        self.entry.store.snapshot()
+    }
+
+    fn run(&self, query: &Query, cancel: &Cancel) -> Result<(Answer, Vec<LossRange>), Error> {
+        let answer = execute(query, self.snapshot()?, cancel)?;
+        let timestamps = query.filter.timestamps.clone().unwrap_or(i64::MIN..i64::MAX);
+        let lost = self.entry.store.shared().lost_between(timestamps.start, timestamps.end);
+        Ok((answer, lost))
+    }
+}
+
+#[napi]
+impl NativeStore {
+    /// Runs a query on the pool; everything that `producer` committed before `head` is seen.
+    #[napi]
+    pub fn query<'env>(
+        &self,
+        env: &'env Env,
+        query: NativeQuery,
+        producer: &NativeProducer,
+        head: i32,
+        cancel: Option<&NativeCancel>,
+    ) -> napi::Result<Object<'env>> {
+        let asker = Asker::of(producer, head);
+        let cancel = cancel.map_or_else(Arc::default, |token| Arc::clone(&token.cancel));
+        let query = query.into_query();
+        let leases = Arc::clone(&self.leases);
+        pool::promise(env, move || asker.run(&query, &cancel).map(|(answer, lost)| NativeAnswer::new(answer, lost, leases)))
+    }
+
+    /// Runs a query on this thread.
+    #[napi]
+    pub fn query_sync(&self, query: NativeQuery, producer: &NativeProducer, head: i32, timeout_ms: f64) -> napi::Result<NativeAnswer> {
+        let cancel = Cancel::at(Instant::now() + Duration::from_millis(timeout_ms as u64));
+        let (answer, lost) = Asker::of(producer, head).run(&query.into_query(), &cancel).map_err(js_error)?;
+        Ok(NativeAnswer::new(answer, lost, Arc::clone(&self.leases)))
+    }
+
+    /// The event of an id that TypeScript has checked, or null.
+    #[napi]
+    pub fn event<'env>(&self, env: &'env Env, id: String, producer: &NativeProducer, head: i32) -> napi::Result<Object<'env>> {
+        let asker = Asker::of(producer, head);
+        let leases = Arc::clone(&self.leases);
+        pool::promise(env, move || find(&asker, &id).map(|answer| answer.map(|answer| NativeAnswer::new(answer, Vec::new(), leases))))
+    }
+
+    /// The same on this thread.
+    #[napi]
+    pub fn event_sync(&self, id: String, producer: &NativeProducer, head: i32) -> napi::Result<Option<NativeAnswer>> {
+        let answer = find(&Asker::of(producer, head), &id).map_err(js_error)?;
+        Ok(answer.map(|answer| NativeAnswer::new(answer, Vec::new(), Arc::clone(&self.leases))))
+    }
+}
+
+fn find(asker: &Asker, id: &str) -> Result<Option<Answer>, Error> {
+    let snapshot = asker.snapshot()?;
+    EventId::parse(id).map_or(Ok(None), |id| find_event(id.0, snapshot))
+}

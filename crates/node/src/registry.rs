@@ -1,0 +1,60 @@
+//! The process's open recordings, by the id that a handle carries from thread to thread.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kinescope_store::{Error, ErrorCode, Store};
+
+/// A recording and what its handles say.
+pub(crate) struct Entry {
+    pub(crate) id: u32,
+    pub(crate) nonce: String,
+    pub(crate) store: Store,
+}
+
+#[derive(Default)]
+struct Registry {
+    next_id: u32,
+    entries: HashMap<u32, Arc<Entry>>,
+}
+
+static REGISTRY: Mutex<Option<Registry>> = Mutex::new(None);
+
+fn with<T>(action: impl FnOnce(&mut Registry) -> T) -> T {
+    let mut registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
+    action(registry.get_or_insert_default())
+}
+
+/// Adds an open recording.
+pub(crate) fn add(store: Store) -> Arc<Entry> {
+    with(|registry| {
+        registry.next_id += 1;
+        let id = registry.next_id;
+        // Guards against a handle of an earlier run of this process id; it keeps no secret.
+        let nonce = format!("{:016x}", RandomState::new().hash_one((id, std::process::id())));
+        let entry = Arc::new(Entry { id, nonce, store });
+        registry.entries.insert(id, Arc::clone(&entry));
+        entry
+    })
+}
+
+/// The recording that a handle names.
+///
+/// # Errors
+/// `CLOSED` when there is none: it has been closed, or the handle is of another copy of the addon.
+pub(crate) fn find(id: u32, nonce: &str) -> Result<Arc<Entry>, Error> {
+    let entry = with(|registry| registry.entries.get(&id).cloned()).filter(|entry| entry.nonce == nonce);
+    entry.filter(|entry| !entry.store.shared().is_closed()).ok_or_else(|| {
+        Error::new(
+            ErrorCode::Closed,
+            "handle: expected that of an open recording; this one's has been closed, or was opened by another copy of the addon",
+        )
+    })
+}
+
+/// Forgets a recording; whoever holds the entry keeps it alive.
+pub(crate) fn remove(id: u32) {
+    let removed = with(|registry| registry.entries.remove(&id));
+    drop(removed);
+}

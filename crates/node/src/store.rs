@@ -1,0 +1,224 @@
+//! An open recording, as one JavaScript thread holds it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kinescope_store::{Error, ErrorCode, LossCause, Retention, Store, StoreOptions};
+use napi::Env;
+use napi::bindgen_prelude::{BigInt, Object};
+use napi_derive::napi;
+
+use crate::convert::{clamped_i64, count, js_error};
+use crate::external::Leases;
+use crate::pool;
+use crate::producer::NativeProducer;
+use crate::registry::{self, Entry};
+
+/// What `open` hands over; validated and complete. 0 means no limit.
+#[napi(object)]
+pub struct NativeStoreOptions {
+    /// Default of the `node` column.
+    pub node: String,
+    /// Rows of a sealed segment, at most.
+    pub segment_events: f64,
+    /// Bytes of each ring.
+    pub ring_bytes: f64,
+    /// Producers wait when their ring is full.
+    pub block_when_full: bool,
+    /// Bytes.
+    pub retention_max_bytes: f64,
+    /// Milliseconds.
+    pub retention_max_age_ms: f64,
+    /// Events.
+    pub retention_max_events: f64,
+    /// Capture settings as JSON.
+    pub config_json: String,
+}
+
+impl NativeStoreOptions {
+    fn into_options(self, raw_now_ns: i64) -> StoreOptions {
+        let limit = |value: f64| (value > 0.0).then_some(value as u64);
+        StoreOptions {
+            node: self.node,
+            segment_events: self.segment_events as usize,
+            ring_bytes: self.ring_bytes as usize,
+            block_when_full: self.block_when_full,
+            retention: Retention {
+                max_bytes: limit(self.retention_max_bytes),
+                max_age: limit(self.retention_max_age_ms).map(Duration::from_millis),
+                max_events: limit(self.retention_max_events),
+            },
+            config_json: self.config_json,
+            raw_now_ns,
+        }
+    }
+}
+
+/// Both clocks at one moment.
+#[napi(object)]
+pub struct NativeNow {
+    /// On the recording's time line.
+    pub timestamp: BigInt,
+    /// Nanoseconds since the Unix epoch.
+    pub wall_time: BigInt,
+}
+
+/// Counts of a recording.
+#[napi(object)]
+pub struct NativeStats {
+    /// Attempts that were not lost.
+    pub recorded: f64,
+    /// Events in the log so far.
+    pub stored: f64,
+    /// Rows that retention evicted.
+    pub evicted: f64,
+    /// By cause, in the order of `NATIVE_LOSS_CAUSES` in TypeScript.
+    pub lost: Vec<f64>,
+    /// Values of a wrong type.
+    pub mistyped: f64,
+    /// Exits without their entry or out of order.
+    pub unbalanced: f64,
+    /// Left out by sampling.
+    pub sampled_out: f64,
+    /// Recorded after the recording was closed.
+    pub after_close: f64,
+    /// Segments.
+    pub segments: f64,
+    /// Bytes of all segments.
+    pub memory_bytes: f64,
+    /// Bytes that results hold.
+    pub leased_bytes: f64,
+    /// Bytes gathered for results.
+    pub gathered_bytes: f64,
+    /// Bytes copied after that.
+    pub copied_bytes: f64,
+    /// Whether external buffers had to be copied.
+    pub copies: bool,
+}
+
+/// A recording in one JavaScript thread.
+#[napi]
+pub struct NativeStore {
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) leases: Arc<Leases>,
+}
+
+/// Opens a recording in memory. `raw_now_ns` is `process.hrtime.bigint()`.
+#[napi]
+pub fn open_store(env: &Env, options: NativeStoreOptions, raw_now_ns: BigInt) -> napi::Result<NativeStore> {
+    // A worker that alone has loaded the addon unloads it when it ends; the writer thread and external buffers
+    // outlive it.
+    napi::bindgen_prelude::retain_current_module_for_unload_safety();
+    let store = Store::open(options.into_options(clamped_i64(&raw_now_ns))).map_err(js_error)?;
+    let entry = registry::add(store);
+    env.add_env_cleanup_hook(Arc::clone(&entry), |entry| {
+        registry::remove(entry.id);
+        entry.store.close_soon();
+    })?;
+    Ok(NativeStore { entry, leases: Arc::default() })
+}
+
+/// Opens the recording that a handle names in this thread.
+#[napi]
+pub fn attach_store(registry_id: u32, nonce: String, process_id: u32) -> napi::Result<NativeStore> {
+    napi::bindgen_prelude::retain_current_module_for_unload_safety();
+    let own = std::process::id();
+    if process_id != own {
+        let message = format!("handle: expected one of this process ({own}), got one of process {process_id}; a handle does not cross processes");
+        return Err(js_error(Error::new(ErrorCode::InvalidArgument, message)));
+    }
+    let entry = registry::find(registry_id, &nonce).map_err(js_error)?;
+    Ok(NativeStore { entry, leases: Arc::default() })
+}
+
+#[napi]
+impl NativeStore {
+    /// Names the recording within the process.
+    #[napi(getter)]
+    pub fn registry_id(&self) -> u32 {
+        self.entry.id
+    }
+
+    /// Tells it from others of the same id.
+    #[napi(getter)]
+    pub fn nonce(&self) -> String {
+        self.entry.nonce.clone()
+    }
+
+    /// Capture settings as JSON.
+    #[napi(getter)]
+    pub fn config_json(&self) -> String {
+        self.entry.store.shared().options.config_json.clone()
+    }
+
+    /// Whether producers wait when their ring is full.
+    #[napi(getter)]
+    pub fn block_when_full(&self) -> bool {
+        self.entry.store.shared().options.block_when_full
+    }
+
+    /// Turns raw monotonic time into `timestamp` by addition.
+    #[napi(getter)]
+    pub fn timestamp_offset(&self) -> BigInt {
+        BigInt::from(self.entry.store.shared().clock.offset_ns())
+    }
+
+    /// A producer for this thread; `thread_label` is its default pid.
+    #[napi]
+    pub fn create_producer(&self, env: &Env, thread_label: String) -> napi::Result<NativeProducer> {
+        let ring = self.entry.store.add_producer(&thread_label).map_err(js_error)?;
+        let of_thread = (Arc::clone(&self.entry), ring.producer());
+        env.add_env_cleanup_hook(of_thread, |(entry, number)| entry.store.remove_producer(number))?;
+        Ok(NativeProducer { entry: Arc::clone(&self.entry), ring })
+    }
+
+    /// Both clocks.
+    #[napi]
+    pub fn now(&self) -> NativeNow {
+        let clock = &self.entry.store.shared().clock;
+        let timestamp = clock.raw_now_ns().saturating_add(clock.offset_ns());
+        let wall_time = timestamp.saturating_add(clock.wall_minus_timestamp_ns());
+        NativeNow { timestamp: BigInt::from(timestamp), wall_time: BigInt::from(wall_time) }
+    }
+
+    /// Counts as of now.
+    #[napi]
+    pub fn stats(&self) -> NativeStats {
+        use std::sync::atomic::Ordering::Relaxed;
+        let stats = self.entry.store.stats();
+        debug_assert_eq!(stats.lost.len(), LossCause::ROWS.len());
+        NativeStats {
+            recorded: count(stats.recorded),
+            stored: count(stats.stored),
+            evicted: count(stats.evicted),
+            lost: stats.lost.into_iter().map(count).collect(),
+            mistyped: count(stats.mistyped),
+            unbalanced: count(stats.unbalanced),
+            sampled_out: count(stats.sampled_out),
+            after_close: count(stats.after_close),
+            segments: count(stats.segments),
+            memory_bytes: count(stats.memory_bytes),
+            leased_bytes: count(self.leases.leased_bytes.load(Relaxed)),
+            gathered_bytes: count(self.leases.gathered_bytes.load(Relaxed)),
+            copied_bytes: count(self.leases.copied_bytes.load(Relaxed)),
+            copies: self.leases.copies.load(Relaxed),
+        }
+    }
+
+    /// Switches recording on or off, for all threads.
+    #[napi]
+    pub fn set_enabled(&self, enabled: bool) {
+        self.entry.store.set_enabled(enabled);
+    }
+
+    /// Drains what has been committed and stops the writer.
+    #[napi]
+    pub fn close<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let entry = Arc::clone(&self.entry);
+        registry::remove(entry.id);
+        pool::promise(env, move || {
+            entry.store.close();
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,81 @@
+//! Which rows of a segment a query asks for.
+
+use std::ops::Range;
+
+use kinescope_store::{Segment, columns::{DictionaryColumn, NullableColumn}};
+
+use crate::bitmap::Bitmap;
+
+/// Conditions on events, all of which must hold; an absent one holds for all.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Half-open, on the recording's time line.
+    pub timestamps: Option<Range<i64>>,
+    /// Half-open, nanoseconds since the Unix epoch.
+    pub wall_times: Option<Range<i64>>,
+    /// One of these.
+    pub pids: Option<Vec<String>>,
+    /// One of these; events without a correlation id do not match.
+    pub correlation_ids: Option<Vec<String>>,
+    /// One of these.
+    pub event_types: Option<Vec<String>>,
+}
+
+/// The rows among the first `rows` of `segment` that satisfy `filter`; none when no row does.
+pub fn matching_rows(filter: &Filter, segment: &Segment, rows: usize) -> Option<Bitmap> {
+    let dictionary_filters = [
+        (DictionaryColumn::EventType, None, &filter.event_types),
+        (DictionaryColumn::Pid, None, &filter.pids),
+        (DictionaryColumn::CorrelationId, Some(NullableColumn::CorrelationId), &filter.correlation_ids),
+    ];
+    let mut code_filters = Vec::new();
+    for (column, nullable, texts) in dictionary_filters {
+        if let Some(texts) = texts {
+            let dictionary = &segment.columns.dictionaries[column as usize];
+            let codes: Vec<i32> = texts.iter().filter_map(|text| dictionary.code_of(text)).map(|code| code as i32).collect();
+            if codes.is_empty() {
+                return None;
+            }
+            code_filters.push((column, nullable, codes));
+        }
+    }
+    let mut matching = Bitmap::of_range(rows, in_time_range(filter.timestamps.as_ref(), segment, rows));
+    if let Some(range) = &filter.timestamps
+        && !segment.bounds.in_time_order()
+    {
+        matching.retain(segment.columns.timestamp.slice(rows), |timestamp| range.contains(&timestamp));
+    }
+    if let Some(range) = &filter.wall_times {
+        matching.retain(segment.columns.wall_time.slice(rows), |wall_time| range.contains(&wall_time));
+    }
+    for (column, nullable, codes) in code_filters {
+        retain_codes(&mut matching, segment.columns.codes[column as usize].slice(rows), codes);
+        // An absent value has code 0 in its place.
+        if let Some(nullable) = nullable {
+            matching.retain_rows(|row| segment.is_valid(nullable, row));
+        }
+    }
+    (matching.count() > 0).then_some(matching)
+}
+
+/// The rows that the time range leaves, as far as that can be told without looking at each of them.
+fn in_time_range(timestamps: Option<&Range<i64>>, segment: &Segment, rows: usize) -> Range<usize> {
+    let Some(range) = timestamps else { return 0..rows };
+    if segment.bounds.max_timestamp() < range.start || segment.bounds.min_timestamp() >= range.end {
+        return 0..0;
+    }
+    if !segment.bounds.in_time_order() {
+        return 0..rows;
+    }
+    let timestamps = segment.columns.timestamp.slice(rows);
+    let start = timestamps.partition_point(|&timestamp| timestamp < range.start);
+    start..timestamps.partition_point(|&timestamp| timestamp < range.end).max(start)
+}
+
+fn retain_codes(matching: &mut Bitmap, codes: &[i32], mut wanted: Vec<i32>) {
+    if let [wanted] = wanted[..] {
+        return matching.retain(codes, |code| code == wanted);
+    }
+    wanted.sort_unstable();
+    matching.retain(codes, |code| wanted.binary_search(&code).is_ok());
+}
