@@ -1,0 +1,194 @@
+/** `wrap`: entry, and exit or failure, around every call of a function. */
+import type { Site, Wrappable, WrapOptions } from '../../index.js'
+import type { Calls, RecorderParts } from './calls.js'
+import { isArity, isLine, type SiteFacts } from './definitions.js'
+import { GeneratorCalls } from './generators.js'
+import * as own from './intrinsics.js'
+import { F64_MISTYPED, F64_SAMPLED_OUT, REASON_NORMAL, REASON_REJECT, REASON_THROW } from './layout.js'
+import { imitate, isConstructor } from './imitate.js'
+
+type Callable = (this: unknown, ...args: unknown[]) => unknown
+
+/** How one function is wrapped. */
+export interface WrappedFunction {
+  readonly fn: Callable
+  readonly site: Site
+  readonly captureArgs: boolean
+  readonly captureResult: boolean
+}
+
+/** Wraps functions. */
+export class Wrapper {
+  readonly #parts: RecorderParts
+  readonly #calls: Calls
+  readonly #generators: GeneratorCalls
+
+  constructor(parts: RecorderParts, calls: Calls) {
+    this.#parts = parts
+    this.#calls = calls
+    this.#generators = new GeneratorCalls(parts, calls)
+  }
+
+  /** `Recorder.wrap`. What is no function is returned as it is, and counted. */
+  wrap<F extends Wrappable>(fn: F, options: WrapOptions | undefined): F {
+    if (typeof fn !== 'function') {
+      this.#parts.writer.count(F64_MISTYPED)
+      return fn
+    }
+    const given = this.#readOptions(options)
+    const target: WrappedFunction = {
+      fn: fn as unknown as Callable,
+      site: this.#parts.definitions.add(this.#siteOf(fn, given)),
+      captureArgs: given.captureArgs !== false,
+      captureResult: given.captureResult === true,
+    }
+    let call: (self: unknown, args: unknown[], newTarget: unknown) => unknown
+    if (own.isGeneratorFunction(fn)) {
+      const isAsync = own.isAsyncFunction(fn)
+      call = (self, args) => this.#generators.call(target, self, args, isAsync)
+    } else if (given.async === true || (given.async !== false && own.isAsyncFunction(fn))) {
+      call = (self, args, newTarget) => this.#callDetached(target, self, args, newTarget)
+    } else {
+      call = (self, args, newTarget) => this.#callSync(target, self, args, newTarget)
+    }
+    const wrapper: Callable = isConstructor(fn)
+      ? function (this: unknown, ...args: unknown[]): unknown {
+          return call(this, args, new.target === wrapper ? fn : new.target)
+        }
+      : {
+          // A method is no constructor and has no `prototype`, like what it stands for.
+          method(this: unknown, ...args: unknown[]): unknown {
+            return call(this, args, undefined)
+          },
+        }.method
+    imitate(wrapper, fn)
+    return wrapper as unknown as F
+  }
+
+  #callSync(target: WrappedFunction, self: unknown, args: unknown[], newTarget: unknown): unknown {
+    const { writer, frames } = this.#parts
+    if (!writer.isRecording()) return this.#callUnrecorded(target, self, args, newTarget)
+    const frame = frames.depth !== 0 ? frames.frame : frames.lookup()
+    if (!frame.context.sampled) return this.#callUnrecorded(target, self, args, newTarget)
+    const calls = this.#calls
+    const index = calls.enterWrapped(frame, target.site, target.captureArgs ? args : undefined)
+    const outer = frames.frame
+    frames.frame = frame
+    frames.depth++
+    let result: unknown
+    try {
+      result = newTarget === undefined ? own.reflectApply(target.fn, self, args) : construct(target.fn, args, newTarget)
+    } catch (thrown) {
+      frames.depth--
+      frames.frame = outer
+      calls.leave(index)
+      calls.exitThrown(index, REASON_THROW, thrown)
+      throw thrown
+    }
+    frames.depth--
+    frames.frame = outer
+    calls.leave(index)
+    if (isPlainPromise(result)) return this.#exitSettled(target, index, result)
+    calls.exitNormal(index, REASON_NORMAL, target.captureResult, result)
+    return result
+  }
+
+  /** A call that is the parent of all that it starts, also when it has ended. */
+  #callDetached(target: WrappedFunction, self: unknown, args: unknown[], newTarget: unknown): unknown {
+    const { writer, frames } = this.#parts
+    if (!writer.isRecording()) return this.#callUnrecorded(target, self, args, newTarget)
+    const outer = frames.now()
+    if (!outer.context.sampled) return this.#callUnrecorded(target, self, args, newTarget)
+    const calls = this.#calls
+    const index = calls.enterDetached(outer, target.site, target.captureArgs ? args : undefined)
+    const frame = index === 0 ? outer : calls.table.frame[index]!
+    let result: unknown
+    try {
+      result =
+        newTarget === undefined
+          ? frames.carry(frame, target.fn, self, args)
+          : frames.carry(frame, own.reflectConstruct, undefined, [target.fn, args, newTarget])
+    } catch (thrown) {
+      calls.exitThrown(index, REASON_THROW, thrown)
+      throw thrown
+    }
+    if (isPlainPromise(result)) return this.#exitSettled(target, index, result)
+    calls.exitNormal(index, REASON_NORMAL, target.captureResult, result)
+    return result
+  }
+
+  #callUnrecorded(target: WrappedFunction, self: unknown, args: unknown[], newTarget: unknown): unknown {
+    const { writer } = this.#parts
+    if (writer.isRecording()) {
+      // The entry and the exit.
+      writer.count(F64_SAMPLED_OUT)
+      writer.count(F64_SAMPLED_OUT)
+    } else {
+      writer.countLate()
+    }
+    return newTarget === undefined ? own.reflectApply(target.fn, self, args) : construct(target.fn, args, newTarget)
+  }
+
+  #exitSettled(target: WrappedFunction, index: number, promise: Promise<unknown>): Promise<unknown> {
+    const calls = this.#calls
+    return own.thenOf(
+      promise,
+      (value) => {
+        calls.exitNormal(index, REASON_NORMAL, target.captureResult, value)
+        return value
+      },
+      (reason) => {
+        calls.exitThrown(index, REASON_REJECT, reason)
+        throw reason
+      },
+    )
+  }
+
+  #siteOf(fn: object, given: WrapOptions): SiteFacts {
+    const name = own.isProxy(fn) ? '' : (own.getDescriptor(fn, 'name')?.value as unknown)
+    const length = own.isProxy(fn) ? 0 : (own.getDescriptor(fn, 'length')?.value as unknown)
+    return {
+      module: this.#checked(given.module, isText) ?? null,
+      fn: this.#checked(given.function, isText) ?? (isText(name) ? name : null),
+      arity: this.#checked(given.arity, isArity) ?? (isArity(length) ? length : -1),
+      file: this.#checked(given.file, isText) ?? null,
+      line: this.#checked(given.line, isLine) ?? -1,
+    }
+  }
+
+  #checked<T>(value: unknown, isValid: (value: unknown) => value is T): T | undefined {
+    if (isValid(value)) return value
+    if (value != null) this.#parts.writer.count(F64_MISTYPED)
+    return undefined
+  }
+
+  /** Every option is read once; what cannot be read is as if it were not given. */
+  #readOptions(options: WrapOptions | undefined): WrapOptions {
+    try {
+      return { ...options }
+    } catch {
+      this.#parts.writer.count(F64_MISTYPED)
+      return {}
+    }
+  }
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string'
+}
+
+function construct(fn: Callable, args: unknown[], newTarget: unknown): unknown {
+  return own.reflectConstruct(fn, args, newTarget as Callable)
+}
+
+/** A native promise that nobody has made special: one whose `then` derivative can stand for it. */
+function isPlainPromise(value: unknown): value is Promise<unknown> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    own.isPromise(value) &&
+    own.getPrototypeOf(value) === own.promisePrototype &&
+    // The runtime keeps properties of its own on promises, all named by symbols.
+    own.ownNames(value).length === 0
+  )
+}
