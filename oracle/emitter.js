@@ -39,8 +39,10 @@ export function defineEmitter(recorder, eventType, fields, options) {
     /** @type {Record<string, string>} */
     const cuts = {}
     const entries = []
-    for (const [name, fieldType] of types) {
-      const outcome = readField(values, name, /** @type {string} */ (fieldType), recorder.settings.limits.maxStringLength)
+    const { limits, redact } = recorder.settings
+    const read = recorder.tolerate(() => readFields(values, types.map(([name]) => name), redact))
+    for (const [index, [name, fieldType]] of types.entries()) {
+      const outcome = checkField(read?.[index], /** @type {string} */ (fieldType), limits.maxStringLength)
       if (outcome.mistyped) recorder.countMistyped()
       if (outcome.cut) cuts[formatPath('', [wellFormed(name)])] = outcome.cut
       if (outcome.value !== undefined) entries.push([wellFormed(name), outcome.value])
@@ -50,21 +52,24 @@ export function defineEmitter(recorder, eventType, fields, options) {
 }
 
 /**
- * Fields are ordinary reads, so that a plain literal need not exist; one that throws is absent.
+ * Ordinary reads, so that a plain literal need not exist; if one throws, all are absent. What is redacted is not read.
  *
  * @param {any} values
- * @param {string} name
+ * @param {string[]} names
+ * @param {ReadonlySet<string>} redact
+ * @returns {unknown[]}
+ */
+function readFields(values, names, redact) {
+  return names.map((name) => (redact.has(name) ? undefined : values[name]))
+}
+
+/**
+ * @param {any} value
  * @param {string} type
  * @param {number} maxStringLength
  * @returns {FieldOutcome}
  */
-function readField(values, name, type, maxStringLength) {
-  let value
-  try {
-    value = values[name]
-  } catch {
-    return { mistyped: true }
-  }
+function checkField(value, type, maxStringLength) {
   if (value === undefined || value === null) return {}
   if (type === 'i64' && typeof value === 'bigint') return fitsInt64(value) ? { value: safeNumber(value) } : { mistyped: true }
   if (typeof value !== JS_TYPES[type]) return { mistyped: true }

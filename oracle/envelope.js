@@ -2,6 +2,8 @@
 /**
  * Checking an event that was handed over by itself, field by field.
  */
+import { types } from 'node:util'
+import { ownData } from './built-ins.js'
 import { invalidArgument, isPlainArgument, rejectUnknownKeys } from './errors.js'
 import { eventIdBits, requireEventId, requireTime, wellFormed } from './values.js'
 
@@ -39,10 +41,11 @@ export const NOTHING_RECORDED = /** @type {EventId} */ ('0-0')
 /**
  * @param {unknown} input `EventInput`
  * @param {string} where
+ * @param {ReadonlySet<string>} redact names of tags that are left out
  * @returns {Envelope}
  * @throws {import('./errors.js').KinescopeError} `INVALID_ARGUMENT` naming the field
  */
-export function readEnvelope(input, where) {
+export function readEnvelope(input, where, redact) {
   if (!isPlainArgument(input)) throw invalidArgument(where, 'an event object', input)
   rejectUnknownKeys(input, FIELDS, where)
   const { eventType, eventId, node, pid, correlationId, parentId, tags, data, timestamp, wallTime } = input
@@ -58,7 +61,7 @@ export function readEnvelope(input, where) {
     arity: optionalInteger(input.arity, 0, MAX_ARITY, `${where}.arity`),
     file: optionalText(input.file, `${where}.file`),
     line: optionalInteger(input.line, 1, MAX_LINE, `${where}.line`),
-    tags: tags === undefined || tags === null ? null : requireTags(tags, `${where}.tags`),
+    tags: tags === undefined || tags === null ? null : requireTags(tags, redact, `${where}.tags`),
     data,
     timestamp: timestamp === undefined ? undefined : requireTime(timestamp, `${where}.timestamp`, false),
     wallTime: wallTime === undefined ? undefined : requireTime(wallTime, `${where}.wallTime`, true),
@@ -117,20 +120,40 @@ function requireImportedId(value, where) {
 }
 
 /**
- * Numbers and booleans become their text.
+ * @param {unknown} tags
+ * @param {ReadonlySet<string>} redact
+ * @param {string} where
+ */
+function requireTags(tags, redact, where) {
+  return readTags(tags, redact, (name, value) => {
+    if (name === '') throw invalidArgument(where, 'an object', value)
+    throw invalidArgument(`${where}.${name}`, 'a string, number or boolean', value)
+  })
+}
+
+/**
+ * Own enumerable data properties: strings, and numbers and booleans as their text. What is undefined, null or redacted is
+ * left out.
  *
  * @param {unknown} tags
- * @param {string} where
- * @returns {Record<string, string>}
+ * @param {ReadonlySet<string>} redact
+ * @param {(name: string, value: unknown) => void} refuse told of everything else; `''`: of `tags` itself
+ * @returns {Record<string, string> | null} null when `tags` is no object
  */
-export function requireTags(tags, where) {
-  if (!isPlainArgument(tags)) throw invalidArgument(where, 'an object', tags)
-  return mergeTags(
-    Object.entries(tags).map(([key, value]) => {
-      if (!['string', 'number', 'boolean'].includes(typeof value)) throw invalidArgument(`${where}.${key}`, 'a string, number or boolean', value)
-      return [wellFormed(key), wellFormed(String(value))]
-    }),
-  )
+export function readTags(tags, redact, refuse) {
+  if (!isPlainArgument(tags) || types.isProxy(tags)) {
+    refuse('', tags)
+    return null
+  }
+  const names = Object.keys(tags).filter((name) => !redact.has(name))
+  /** @type {[string, string][]} */
+  const entries = []
+  for (const name of names) {
+    const value = ownData(tags, name)
+    if (['string', 'number', 'boolean'].includes(typeof value)) entries.push([wellFormed(name), wellFormed(String(value))])
+    else if (value !== undefined && value !== null) refuse(name, value)
+  }
+  return mergeTags(entries)
 }
 
 /**

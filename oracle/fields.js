@@ -124,7 +124,7 @@ function unquote(literal, path, where) {
  */
 export function formatPath(root, steps) {
   return steps.reduce((/** @type {string} */ path, step) => {
-    if (typeof step === 'string' && !/^([A-Za-z_$][A-Za-z0-9_$]*|[0-9]+)$/.test(step)) return `${path}[${JSON.stringify(step)}]`
+    if (typeof step === 'string' && !/^[A-Za-z_$][A-Za-z0-9_$]*$/.test(step)) return `${path}[${JSON.stringify(step)}]`
     return path === '' ? String(step) : `${path}.${step}`
   }, root)
 }

@@ -31,9 +31,31 @@ export class Frames {
   /** @type {Frame} */
   #thread = { pid: null, correlationId: null, tags: null, parentId: null, base: null, call: null }
 
+  /** A frame that holds only until a function returns, and what the storage held when it began. */
+  #synchronous = { frame: this.#thread, store: /** @type {Frame | undefined} */ (undefined) }
+
   /** The enclosing frame; outside every `run`, the thread's. */
   get current() {
-    return this.#storage.getStore() ?? this.#thread
+    const store = this.#storage.getStore()
+    return store === this.#synchronous.store ? this.#synchronous.frame : (store ?? this.#thread)
+  }
+
+  /**
+   * Runs a function in a frame that nothing which it starts carries on.
+   *
+   * @template T
+   * @param {Frame} frame
+   * @param {() => T} fn
+   * @returns {T}
+   */
+  runSynchronously(frame, fn) {
+    const outer = this.#synchronous
+    this.#synchronous = { frame, store: this.#storage.getStore() }
+    try {
+      return fn()
+    } finally {
+      this.#synchronous = outer
+    }
   }
 
   /**

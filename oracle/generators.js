@@ -2,8 +2,7 @@
 /**
  * Generators of wrapped functions: entered at the call, exited when done, thrown or returned.
  */
-import { types } from 'node:util'
-import { frameOf, leave, leaveFailed, withCurrent } from './wrap.js'
+import { frameOf, leave, leaveFailed } from './wrap.js'
 
 /** @typedef {import('./wrap.js').Wrapped} Wrapped */
 /** @typedef {import('./frames.js').OpenCall} OpenCall */
@@ -21,7 +20,7 @@ const METHODS = /** @type {const} */ (['next', 'return', 'throw'])
  * @param {any} generator
  */
 export function instrumentGenerator(wrapped, call, generator) {
-  const isAsync = types.isAsyncFunction(generator.next) || Symbol.asyncIterator in generator
+  const isAsync = Symbol.asyncIterator in generator
   const resume = isAsync ? asyncResumption(wrapped, call) : syncResumption(wrapped, call)
   for (const name of METHODS) {
     const method = generator[name]
@@ -41,9 +40,11 @@ export function instrumentGenerator(wrapped, call, generator) {
  * @param {OpenCall} call
  */
 function syncResumption(wrapped, call) {
+  // A frame of its own, so that calls which the body leaves open between two `yield`s stay its own.
+  const frame = frameOf(call)
   return (/** @type {string} */ name, /** @type {() => Step} */ body) => {
     try {
-      const step = withCurrent(wrapped.recorder.frames.current, call, body)
+      const step = wrapped.recorder.frames.runSynchronously(frame, body)
       finish(wrapped, call, name, step)
       return step
     } catch (error) {

@@ -29,7 +29,7 @@ export class Importer {
   storeAll(inputs) {
     if (!Array.isArray(inputs)) throw invalidArgument('events', 'an array', inputs)
     const { log, settings } = this.#shared
-    const envelopes = inputs.map((input, index) => readEnvelope(input, `events[${index}]`))
+    const envelopes = inputs.map((input, index) => readEnvelope(input, `events[${index}]`, settings.redact))
     const used = new Set(log.events.map((event) => event.eventId))
     envelopes.forEach(({ eventId }, index) => {
       if (eventId === undefined) return

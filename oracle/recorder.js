@@ -5,7 +5,7 @@
 import { capture, captureField, captureTexts, cutText, isJsonObject, withCuts } from './capture.js'
 import { stackOf, thrownParts } from './built-ins.js'
 import { defineEmitter } from './emitter.js'
-import { NOTHING_RECORDED, mergeTags, optionalId, optionalInteger, optionalText, readEnvelope, requireTags, requireText } from './envelope.js'
+import { NOTHING_RECORDED, mergeTags, optionalId, optionalInteger, optionalText, readEnvelope, readTags, requireText } from './envelope.js'
 import { KinescopeError, invalidArgument, isPlainArgument, rejectUnknownKeys } from './errors.js'
 import { Frames, closeCall, currentCall, currentParent } from './frames.js'
 import { EMPTY_ROW } from './store.js'
@@ -78,8 +78,8 @@ export class OracleRecorder {
    * @throws {KinescopeError} `INVALID_ARGUMENT` for a malformed envelope
    */
   record(input) {
-    const envelope = readEnvelope(input, 'event')
     if (!this.isRecording) return NOTHING_RECORDED
+    const envelope = readEnvelope(input, 'event', this.settings.redact)
     const { timestamp, wallTime, tags, data, ...given } = envelope
     const time = timestamp ?? this.#shared.now().timestamp
     const frame = this.frames.current
@@ -203,7 +203,8 @@ export class OracleRecorder {
    */
   recordExit({ entryId, site, enteredAt, frame }, reason, { value, cuts }) {
     const { timestamp, wallTime } = this.#shared.now()
-    const data = { duration_ns: Number(timestamp - enteredAt), ...value, exit_reason: reason }
+    const { duration_ns: _givesWay, exit_reason: _too, ...fieldsOfCaller } = value ?? {}
+    const data = { duration_ns: Number(timestamp - enteredAt), ...fieldsOfCaller, exit_reason: reason }
     const fields = { ...site, timestamp, wallTime, eventType: 'function_exit', parentId: entryId }
     this.append(frame, { ...fields, data: withCuts({ value: data, cuts }) })
   }
@@ -246,26 +247,24 @@ export class OracleRecorder {
 
   /**
    * @param {unknown} variables
-   * @param {{ line?: unknown, call?: unknown }} [options]
+   * @param {{ line?: unknown, call?: unknown } | null} [options]
    * @returns {EventId}
    */
-  snapshot(variables, options = {}) {
+  snapshot(variables, options) {
     if (!this.isRecording) return NOTHING_RECORDED
-    const frame = this.frames.current
-    const given = typeof options.call === 'number' ? this.#calls.get(options.call) : undefined
-    if (options.call !== undefined && !given) this.countMistyped()
-    const call = given ?? currentCall(frame)
-    const captured = captureField('variables', variables, this.settings)
-    const isObject = isJsonObject(captured.value.variables)
-    const hasLine = Number.isInteger(options.line) && Number(options.line) >= 1 && Number(options.line) <= 4_294_967_295
+    const { call: number = null, line = null } = this.tolerate(() => ({ ...options })) ?? {}
+    const given = typeof number === 'number' ? this.#calls.get(number) : undefined
+    if (number !== null && !given) this.countMistyped()
+    const frame = given?.frame ?? this.frames.current
+    const knownLine = this.tolerate(() => optionalInteger(line, 1, 4_294_967_295, 'line'))
+    const isObject = typeof variables === 'object' && variables !== null
     if (!isObject) this.countMistyped()
-    if (!hasLine && options.line !== undefined) this.countMistyped()
     return this.append(frame, {
-      ...call?.site,
-      ...(hasLine && { line: options.line }),
+      ...(given ?? currentCall(frame))?.site,
+      ...(knownLine !== null && { line: knownLine }),
       eventType: 'local_variable_snapshot',
       parentId: given?.entryId ?? currentParent(frame),
-      data: isObject ? withCuts(captured) : null,
+      data: isObject ? withCuts(captureField('variables', variables, this.settings)) : null,
     })
   }
 
@@ -280,7 +279,7 @@ export class OracleRecorder {
     const given = isPlainArgument(context) ? context : {}
     if (!isPlainArgument(context)) this.countMistyped()
     const parentId = this.tolerate(() => optionalId(given.parentId ?? null, 'parentId'))
-    const tags = this.tolerate(() => (given.tags === undefined || given.tags === null ? null : requireTags(given.tags, 'tags')))
+    const tags = given.tags === undefined || given.tags === null ? null : readTags(given.tags, this.settings.redact, () => this.countMistyped())
     const [pid, correlationId] = [given.pid, given.correlationId].map((text) => this.tolerate(() => optionalText(text, 'context')))
     return this.frames.run(
       {
@@ -343,7 +342,7 @@ export class OracleRecorder {
    * @param {Record<string, string>} inner wins
    */
   #mergeTags(outer, inner) {
-    const kept = Object.entries(inner).filter(([name]) => !this.settings.redact.has(name))
-    return mergeTags([...Object.entries(outer ?? {}), ...kept.map(([name, text]) => /** @type {[string, string]} */ ([name, this.#cut(text)]))])
+    const cut = Object.entries(inner).map(([name, text]) => /** @type {[string, string]} */ ([name, this.#cut(text)]))
+    return mergeTags([...Object.entries(outer ?? {}), ...cut])
   }
 }

@@ -145,7 +145,7 @@ export function leaveFailed({ recorder }, call, reason, thrown) {
  * @param {() => T} body
  * @returns {T}
  */
-export function withCurrent(frame, call, body) {
+function withCurrent(frame, call, body) {
   const previous = frame.call
   frame.call = call
   try {
@@ -193,10 +193,9 @@ export function frameOf(call) {
  * @param {() => any} body makes the generator; its parameters' defaults run here
  */
 function callGenerator(wrapped, args, body) {
-  const frame = wrapped.recorder.frames.current
-  const call = enter(wrapped, args, frame)
+  const call = enter(wrapped, args, wrapped.recorder.frames.current)
   try {
-    return instrumentGenerator(wrapped, call, withCurrent(frame, call, body))
+    return instrumentGenerator(wrapped, call, wrapped.recorder.frames.runSynchronously(frameOf(call), body))
   } catch (error) {
     leaveFailed(wrapped, call, 'throw', error)
     throw error
