@@ -254,9 +254,9 @@ export type LossCause = 'ring_full' | 'too_large' | 'torn' | 'encoder' | 'disk_f
 
 /** Counters since the recording was opened. Numbers of events unless their name says `Bytes`. */
 export interface Stats {
-  /** Attempts to record, lost ones included: always `stored` (without `events_lost` rows) plus all of `lost` plus what still is in rings. */
+  /** Events recorded, lost ones not counted: what is `stored` plus what still is in rings. With all of `lost`: every attempt. */
   readonly recorded: number
-  /** Rows appended to the log, `events_lost` rows included, evicted ones too. */
+  /** Events appended to the log, evicted ones included, `events_lost` rows left out. */
   readonly stored: number
   /** Rows that retention has removed. */
   readonly evicted: number
@@ -276,9 +276,9 @@ export interface Stats {
   readonly memoryBytes: number
   /** Bytes of files; 0 for a recording in memory. */
   readonly diskBytes: number
-  /** Bytes that results hold although the store itself has let go of them. */
+  /** Bytes that results hold, whether or not the store still holds them too. Not part of `memoryBytes` or `retention.maxBytes`. */
   readonly leasedBytes: number
-  /** How full the fullest ring is, from 0 to 1. */
+  /** How full this thread's ring is, from 0 to 1. */
   readonly ringFill: number
   /** Bytes that were gathered once, in native code, into the buffers that JavaScript then reads. */
   readonly gatheredBytes: number

@@ -128,3 +128,23 @@ function editDistance(a: string, b: string): number {
   }
   return previous[b.length]!
 }
+
+/** Codes that the addon names; every one is a code of the contract. */
+const NATIVE_CODE = /^(INVALID_ARGUMENT|NOT_FOUND|CLOSED|RESOURCE_EXHAUSTED|IO): /
+
+/**
+ * The error behind one that the addon threw: its message begins with the code.
+ *
+ * @example
+ * kinescopeErrorOf(new Error('CLOSED: the recording is closed')).code // 'CLOSED'
+ */
+export function kinescopeErrorOf(error: unknown): unknown {
+  const message = error instanceof Error ? error.message : ''
+  const code = NATIVE_CODE.exec(message)?.[1] as KinescopeErrorCode | undefined
+  return code === undefined ? error : new KinescopeError(code, message.slice(code.length + 2))
+}
+
+/** The error of every call on something that has been closed or released. */
+export function closedError(what: string): KinescopeError {
+  return new KinescopeError('CLOSED', `${what} is closed`)
+}

@@ -3,8 +3,9 @@
  * Internal: nothing here is exported from the package.
  */
 import { createRequire } from 'node:module'
+import { kinescopeErrorOf } from './errors.js'
 
-/** What `open` hands to Rust; every field is validated and filled in before. Sizes in bytes, durations in milliseconds; 0 means no limit. */
+/** What `open` hands to Rust; validated and complete. Sizes in bytes, durations in milliseconds; 0 means no limit. */
 export interface NativeStoreOptions {
   node: string
   segmentEvents: number
@@ -16,33 +17,38 @@ export interface NativeStoreOptions {
   configJson: string
 }
 
-/** One thread's side of its ring. */
-export interface NativeProducer {
+/** One thread's side of its ring. Positions are running counts of words, as unsigned 32-bit integers. */
+export interface NativeRing {
   /** 1 to 0x7fff. */
   readonly number: number
-  /** Ring header and data area, see docs/ring-format.md; an external ArrayBuffer over memory that Rust owns. */
-  readonly buffer: ArrayBuffer
+  /** An ArrayBuffer over ring header and data area, see docs/ring-format.md. */
+  mapRing(): ArrayBuffer
   /** Wakes the writer thread and refreshes the ring's coarse clock. */
   wake(): void
   /** Waits until `words` words are free or the store's bound has passed; false then. */
   waitForSpace(head: number, words: number): boolean
-  /** Waits until everything before the position `head` is visible to queries; false when the bound has passed. */
-  waitVisible(head: number): boolean
-  /** The same without blocking the thread; rejects with RESOURCE_EXHAUSTED when the bound has passed. */
+  /** Waits until everything before the position `head` is visible to queries; throws when the bound has passed. */
+  waitVisible(head: number): void
+  /** The same without blocking the thread. */
   flush(head: number): Promise<void>
   /** Gives the ring back; the writer drains it to its last commit first. */
   close(): void
 }
 
+/** A thread's ring, mapped once. */
+export interface NativeProducer extends Pick<NativeRing, 'number' | 'wake' | 'waitForSpace'> {
+  readonly buffer: ArrayBuffer
+}
+
+/** Causes in the order of `NativeStats.lost`. */
+export const NATIVE_LOSS_CAUSES = ['ring_full', 'too_large', 'torn', 'encoder', 'disk_full'] as const
+
+/** Counts of a recording. */
 export interface NativeStats {
   recorded: number
   stored: number
   evicted: number
-  lostRingFull: number
-  lostTooLarge: number
-  lostTorn: number
-  lostEncoder: number
-  lostDiskFull: number
+  lost: number[]
   mistyped: number
   unbalanced: number
   sampledOut: number
@@ -50,10 +56,47 @@ export interface NativeStats {
   segments: number
   memoryBytes: number
   leasedBytes: number
-  ringFill: number
   gatheredBytes: number
   copiedBytes: number
-  zeroCopy: 'shared' | 'external' | 'copied'
+  copies: boolean
+}
+
+/** A validated query; absent times are open ends. */
+export interface NativeQuery {
+  startTime?: bigint
+  endTime?: bigint
+  startWallTime?: bigint
+  endWallTime?: bigint
+  pids?: string[]
+  correlationIds?: string[]
+  eventTypes?: string[]
+  limit: number
+}
+
+/** What is missing from the queried time range. */
+export interface NativeLoss {
+  cause: string
+  count: number
+  producer: number
+  first: bigint
+  last: bigint
+}
+
+/** An answer; `src/arrow-columns.ts` reads its layout. */
+export interface NativeAnswer {
+  readonly totalMatches: number
+  readonly snapshot: bigint
+  lost(): NativeLoss[]
+  layout(): number[]
+  bufferInfos(): { address: number; length: number }[]
+  buffer(index: number): ArrayBuffer
+  toIpc(file: boolean): Uint8Array
+  release(): void
+}
+
+/** Stops the query that it was given to. */
+export interface NativeCancel {
+  cancel(): void
 }
 
 /** An open recording, as one JavaScript thread holds it. */
@@ -66,7 +109,7 @@ export interface NativeStore {
   /** `timestamp` = raw monotonic nanoseconds (`process.hrtime.bigint()`) + this. */
   readonly timestampOffset: bigint
   /** @param threadLabel the thread's default pid. */
-  createProducer(threadLabel: string): NativeProducer
+  createProducer(threadLabel: string): NativeRing
   /** Id of an interned string, or -1 above the cap. */
   defineString(text: string): number
   /** `null` and -1 mean absent. Id, or -1 above the cap. */
@@ -76,5 +119,44 @@ export interface NativeStore {
   now(): { timestamp: bigint; wallTime: bigint }
   stats(): NativeStats
   setEnabled(enabled: boolean): void
+  /** Sees everything that `ring` committed before `head`. */
+  query(query: NativeQuery, ring: NativeRing, head: number, cancel: NativeCancel | null): Promise<NativeAnswer>
+  querySync(query: NativeQuery, ring: NativeRing, head: number, timeoutMs: number): NativeAnswer
+  event(id: string, ring: NativeRing, head: number): Promise<NativeAnswer | null>
+  eventSync(id: string, ring: NativeRing, head: number): NativeAnswer | null
   close(): Promise<void>
+}
+
+/** The addon's exports. */
+export interface NativeAddon {
+  openStore(options: NativeStoreOptions, rawNowNs: bigint): NativeStore
+  attachStore(registryId: number, nonce: string, processId: number): NativeStore
+  /** Numbers of the ring format as Rust has them. */
+  ringLayout(): Record<string, number>
+  readonly NativeCancel: new () => NativeCancel
+}
+
+/** Loads the addon of this platform; the generated loader tries the local build first and the platform package then. */
+export const native = createRequire(import.meta.url)('./addon.cjs') as NativeAddon
+
+/**
+ * Runs a native call; what it throws becomes a `KinescopeError`.
+ *
+ * @throws {KinescopeError} With the code that the addon named.
+ */
+export function callNative<T>(call: () => T): T {
+  try {
+    return call()
+  } catch (error) {
+    throw kinescopeErrorOf(error)
+  }
+}
+
+/** {@link callNative} for calls that return a promise. */
+export async function awaitNative<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call()
+  } catch (error) {
+    throw kinescopeErrorOf(error)
+  }
 }

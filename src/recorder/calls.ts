@@ -51,28 +51,35 @@ export class Calls {
   /** `Recorder.enter`. */
   enter(site: Site, data: unknown): Call {
     const writer = this.#writer
-    const { i32, f64 } = writer
-    if (i32[I32_STATE] !== STATE_RECORDING) {
+    if (writer.i32[I32_STATE] !== STATE_RECORDING) {
       writer.countLate()
       return NO_CALL
     }
     const frames = this.#frames
     const frame = frames.depth !== 0 ? frames.frame : frames.lookup()
+    if (data === undefined) {
+      const index = this.#enterPlain(frame, site)
+      if (index !== 0) return ((this.table.generation[index]! << 20) | index) as Call
+    }
+    return this.#enterWith(frame, site, data)
+  }
+
+  /** `Recorder.exit`. */
+  exit(call: Call, data: unknown): void {
+    const index = this.table.indexOf(call)
+    if (index === 0 || data !== undefined || !this.#exitPlain(index)) this.#exitWith(call, data)
+  }
+
+  /** The fast way to enter: no body, a site with an id, a named context, room in ring and table. Else does nothing: 0. */
+  #enterPlain(frame: Frame, site: Site): number {
+    const writer = this.#writer
+    const { table } = this
+    const { i32, f64, at } = writer
     const { context } = frame
     const { slot } = context
-    const { table } = this
     const index = table.free
     const siteId = this.#definitions.siteIds[site]!
-    const at = writer.at
-    if (
-      data !== undefined ||
-      !(siteId >= 0) ||
-      index === 0 ||
-      at + ENTER_WORDS >= writer.limit ||
-      frames.slotOwner[slot] !== context
-    ) {
-      return this.#enterWith(frame, site, data)
-    }
+    if (!(siteId >= 0) || index === 0 || at + ENTER_WORDS >= writer.limit || this.#frames.slotOwner[slot] !== context) return 0
     writer.i64[at + 1] = monotonicNow()
     const i = at * 2
     const sequence = f64[F64_ATTEMPTS]!
@@ -84,39 +91,39 @@ export class Calls {
     i32[i + ENTER_WORDS * 2] = 0
     i32[i] = KIND_ENTER | (ENTER_WORDS << 8)
     writer.at = at + ENTER_WORDS
-    table.free = table.parent[index]!
-    const generation = ~table.generation[index]!
-    table.generation[index] = generation
+    const { parent, generation } = table
+    table.free = parent[index]!
+    generation[index] = ~generation[index]!
     table.sequence[index] = sequence
     table.entryTimeBits[index] = f64[at + 1]!
     table.site[index] = site
-    table.link(index, frame)
+    const outer = frame.current
+    parent[index] = outer
+    if (outer !== 0) table.child[outer] = index
+    table.frame[index] = frame
+    frame.current = index
+    frame.parentSequence = sequence
     if (i32[I32_ASLEEP] !== 0) writer.wake()
-    return ((generation << 20) | index) as Call
+    return index
   }
 
-  /** `Recorder.exit`. */
-  exit(call: Call, data: unknown): void {
-    const { table } = this
-    const index = table.indexOf(call)
+  /** The fast way to exit the current call of a frame. Else does nothing: false. */
+  #exitPlain(index: number): boolean {
     const writer = this.#writer
-    const { i32, f64 } = writer
+    const { table } = this
+    const { i32, f64, at } = writer
     const frame = table.frame[index]!
     const { context } = frame
     const { slot } = context
-    const at = writer.at
     const siteId = this.#definitions.siteIds[table.site[index]!]!
     if (
-      index === 0 ||
-      data !== undefined ||
       !(siteId >= 0) ||
       frame.current !== index ||
       at + EXIT_WORDS >= writer.limit ||
       this.#frames.slotOwner[slot] !== context ||
       i32[I32_STATE] !== STATE_RECORDING
     ) {
-      this.#exitWith(call, data)
-      return
+      return false
     }
     writer.i64[at + 1] = monotonicNow()
     const i = at * 2
@@ -134,13 +141,24 @@ export class Calls {
     table.setCurrent(frame, table.parent[index]!)
     table.release(index)
     if (i32[I32_ASLEEP] !== 0) writer.wake()
+    return true
   }
 
   /** Enters a wrapped function in `frame`, as its current call. `args`: what to capture, if anything. */
   enterWrapped(frame: Frame, site: Site, args: readonly unknown[] | undefined): number {
-    const index = this.#open(frame, site, args, undefined)
+    let index = args === undefined ? this.#enterPlain(frame, site) : 0
+    if (index !== 0) return index
+    index = this.#open(frame, site, args, undefined)
     if (index !== 0) this.table.link(index, frame)
     return index
+  }
+
+  /** `leave` and `exitNormal` in one, for a synchronous call whose result is not captured. */
+  exitReturning(index: number): void {
+    if (index !== 0 && !this.#exitPlain(index)) {
+      this.table.unlinkReturning(index)
+      this.exitNormal(index, layout.REASON_NORMAL, false, undefined)
+    }
   }
 
   /** Enters a wrapped function that has a frame of its own, which is `table.frame[index]`. Returns 0 when the table is full. */

@@ -118,8 +118,9 @@ export class Events {
       failed = true
     }
     const mask = head.mask | (isObject ? layout.HAS_DATA : 0)
-    const rest = { frame, parentSequence, timestamp: undefined, privileged: false, failed }
-    return formatEventId(writer.producer, this.#commit({ ...head, ...rest, mask }))
+    const { typeId, siteId } = head
+    const sequence = this.#commit({ frame, typeId, mask, siteId, parentSequence, timestamp: undefined, privileged: false, failed })
+    return formatEventId(writer.producer, sequence)
   }
 
   /** `Recorder.fail`. */
@@ -143,8 +144,9 @@ export class Events {
     } catch {
       failed = true
     }
+    const { typeId, siteId } = head
     const mask = head.mask | layout.HAS_DATA
-    this.#commit({ ...head, mask, frame, parentSequence, timestamp: undefined, privileged: true, failed })
+    this.#commit({ frame, typeId, mask, siteId, parentSequence, timestamp: undefined, privileged: true, failed })
   }
 
   #readSnapshotOptions(options: unknown): { line: number | undefined; call: unknown } {

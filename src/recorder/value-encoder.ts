@@ -17,6 +17,9 @@ const SLACK_BYTES = 1024
 /** Above this a bigint's text is not made: that takes time with the square of its length. */
 const HUGE_BIGINT = 1n << 4096n
 
+/** `{ "args": ` */
+const ARGS_HEAD = [layout.TAG_OBJECT, layout.TAG_STR8, 4, 0x61, 0x72, 0x67, 0x73]
+
 const { charCodeAt, getDescriptor, isProxy, setFloat64, setInt32 } = own
 
 /** Builds the body of one record at a time. */
@@ -71,9 +74,13 @@ export class ValueEncoder {
   }
 
   int32(value: number): void {
-    this.bytes[this.length] = layout.TAG_INT32
-    setInt32(this.#view, this.length + 1, value, true)
-    this.length += 5
+    const { bytes, length } = this
+    bytes[length] = layout.TAG_INT32
+    bytes[length + 1] = value
+    bytes[length + 2] = value >> 8
+    bytes[length + 3] = value >> 16
+    bytes[length + 4] = value >> 24
+    this.length = length + 5
   }
 
   /** An integer of any size that a number holds exactly. */
@@ -164,9 +171,9 @@ export class ValueEncoder {
   /** `{ args: [...] }`. The array is fresh from a rest parameter, so its items can be read plainly. */
   args(args: readonly unknown[]): void {
     const { maxItems } = this.#limits
-    this.openObject()
-    this.#key('args')
-    const start = this.length
+    const start = this.length + ARGS_HEAD.length
+    for (let i = 0; i < ARGS_HEAD.length; i++) this.bytes[this.length + i] = ARGS_HEAD[i]!
+    this.length = start
     if (this.#limits.maxDepth < 2) {
       this.#cut(layout.CUT_DEPTH)
     } else {

@@ -87,9 +87,14 @@ export class Wrapper {
     }
     frames.depth--
     frames.frame = outer
+    const isPromise = typeof result === 'object' && result !== null && isPlainPromise(result)
+    if (!isPromise && !target.captureResult) {
+      calls.exitReturning(index)
+      return result
+    }
     calls.leave(index)
-    if (isPlainPromise(result)) return this.#exitSettled(target, index, result)
-    calls.exitNormal(index, REASON_NORMAL, target.captureResult, result)
+    if (isPromise) return this.#exitSettled(target, index, result as Promise<unknown>)
+    calls.exitNormal(index, REASON_NORMAL, true, result)
     return result
   }
 
@@ -112,7 +117,7 @@ export class Wrapper {
       calls.exitThrown(index, REASON_THROW, thrown)
       throw thrown
     }
-    if (isPlainPromise(result)) return this.#exitSettled(target, index, result)
+    if (typeof result === 'object' && result !== null && isPlainPromise(result)) return this.#exitSettled(target, index, result)
     calls.exitNormal(index, REASON_NORMAL, target.captureResult, result)
     return result
   }
@@ -182,10 +187,8 @@ function construct(fn: Callable, args: unknown[], newTarget: unknown): unknown {
 }
 
 /** A native promise that nobody has made special: one whose `then` derivative can stand for it. */
-function isPlainPromise(value: unknown): value is Promise<unknown> {
+function isPlainPromise(value: object): value is Promise<unknown> {
   return (
-    typeof value === 'object' &&
-    value !== null &&
     own.isPromise(value) &&
     own.getPrototypeOf(value) === own.promisePrototype &&
     // The runtime keeps properties of its own on promises, all named by symbols.

@@ -58,17 +58,17 @@ pub struct NativeAnswer {
 struct Held {
     answer: Answer,
     layout: Layout,
-    /// For what was gathered: counted from the start, until the last buffer over it is gone.
-    lease: Arc<Lease>,
+    /// One for each of the layout's buffers: counted from the start, until the last ArrayBuffer over it is gone.
+    leases: Vec<Arc<Lease>>,
 }
 
 impl NativeAnswer {
     pub(crate) fn new(answer: Answer, lost: Vec<LossRange>, leases: Arc<Leases>) -> Self {
         leases.gathered_bytes.fetch_add(answer.gathered_bytes as u64, std::sync::atomic::Ordering::Relaxed);
-        let lease = Lease::new(&leases, answer.gathered_bytes);
         let (total, watermark) = (answer.total, answer.watermark);
         let layout = Layout::of(&answer);
-        Self { held: Some(Held { answer, layout, lease }), total, watermark, lost, leases }
+        let of_buffers = layout.buffers.iter().map(|buffer| Lease::new(&leases, buffer.capacity())).collect();
+        Self { held: Some(Held { answer, layout, leases: of_buffers }), total, watermark, lost, leases }
     }
 
     fn held(&self) -> napi::Result<&Held> {
@@ -122,13 +122,12 @@ impl NativeAnswer {
     #[napi]
     pub fn buffer<'env>(&self, env: &'env Env, index: u32) -> napi::Result<ArrayBuffer<'env>> {
         let held = self.held()?;
-        let buffer = held.layout.buffers.get(index as usize).ok_or_else(|| {
-            js_error(Error::new(kinescope_store::ErrorCode::InvalidArgument, format!("index: expected one of the answer's buffers, got {index}")))
-        })?;
-        // What was gathered has been counted; memory of the store is counted for as long as this buffer holds it.
-        let is_gathered = held.answer.gathered_bytes == buffer.capacity();
-        let lease = if is_gathered { Arc::clone(&held.lease) } else { Lease::new(&self.leases, buffer.capacity()) };
-        arrow_buffer(env, buffer, lease, &self.leases)
+        let index = index as usize;
+        let (Some(buffer), Some(lease)) = (held.layout.buffers.get(index), held.leases.get(index)) else {
+            let message = format!("index: expected one of the answer's buffers, got {index}");
+            return Err(js_error(Error::new(kinescope_store::ErrorCode::InvalidArgument, message)));
+        };
+        arrow_buffer(env, buffer, Arc::clone(lease), &self.leases)
     }
 
     /// The answer in Arrow's interprocess format.

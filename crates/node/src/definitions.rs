@@ -24,11 +24,11 @@ impl NativeStore {
 
     /// Id of a site, or -1 above the cap; arity and line are absent when negative.
     #[napi]
-    pub fn define_site(&self, module: Option<String>, function: Option<String>, arity: i32, file: Option<String>, line: f64) -> i32 {
+    pub fn define_site(&self, module: Option<String>, function_name: Option<String>, arity: i32, file: Option<String>, line: f64) -> i32 {
         let line = (line >= 0.0).then_some(line as u32);
         let site = SiteDefinition {
             module: module.as_deref(),
-            function: function.as_deref(),
+            function: function_name.as_deref(),
             arity: u16::try_from(arity).ok(),
             file: file.as_deref(),
             line,

@@ -42,21 +42,21 @@ impl NativeProducer {
 
     /// Waits until `words` are free behind `head`; false when the bound has passed.
     #[napi]
-    pub fn wait_for_space(&self, head: i32, words: u32) -> bool {
-        self.entry.store.wait_for_space(&self.ring, head.cast_unsigned(), words)
+    pub fn wait_for_space(&self, head: u32, words: u32) -> bool {
+        self.entry.store.wait_for_space(&self.ring, head, words)
     }
 
     /// Waits until everything before `head` is visible to queries; throws when the bound has passed.
     #[napi]
-    pub fn wait_visible(&self, head: i32) -> napi::Result<()> {
-        self.entry.store.wait_visible(&self.ring, head.cast_unsigned()).map_err(js_error)
+    pub fn wait_visible(&self, head: u32) -> napi::Result<()> {
+        self.entry.store.wait_visible(&self.ring, head).map_err(js_error)
     }
 
     /// The same without blocking the thread.
     #[napi]
-    pub fn flush<'env>(&self, env: &'env Env, head: i32) -> napi::Result<Object<'env>> {
+    pub fn flush<'env>(&self, env: &'env Env, head: u32) -> napi::Result<Object<'env>> {
         let (entry, ring) = (Arc::clone(&self.entry), Arc::clone(&self.ring));
-        pool::promise(env, move || entry.store.wait_visible(&ring, head.cast_unsigned()))
+        pool::promise(env, move || entry.store.wait_visible(&ring, head))
     }
 
     /// The thread records no more; what it committed is still drained.

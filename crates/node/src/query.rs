@@ -86,8 +86,8 @@ struct Asker {
 }
 
 impl Asker {
-    fn of(producer: &NativeProducer, head: i32) -> Self {
-        Self { producer: Arc::clone(&producer.ring), head: head.cast_unsigned(), entry: Arc::clone(&producer.entry) }
+    fn of(producer: &NativeProducer, head: u32) -> Self {
+        Self { producer: Arc::clone(&producer.ring), head: head, entry: Arc::clone(&producer.entry) }
     }
 
     /// The log once everything is in it that the asking thread recorded before it asked.
@@ -113,7 +113,7 @@ impl NativeStore {
         env: &'env Env,
         query: NativeQuery,
         producer: &NativeProducer,
-        head: i32,
+        head: u32,
         cancel: Option<&NativeCancel>,
     ) -> napi::Result<Object<'env>> {
         let asker = Asker::of(producer, head);
@@ -125,7 +125,7 @@ impl NativeStore {
 
     /// Runs a query on this thread.
     #[napi]
-    pub fn query_sync(&self, query: NativeQuery, producer: &NativeProducer, head: i32, timeout_ms: f64) -> napi::Result<NativeAnswer> {
+    pub fn query_sync(&self, query: NativeQuery, producer: &NativeProducer, head: u32, timeout_ms: f64) -> napi::Result<NativeAnswer> {
         let cancel = Cancel::at(Instant::now() + Duration::from_millis(timeout_ms as u64));
         let (answer, lost) = Asker::of(producer, head).run(&query.into_query(), &cancel).map_err(js_error)?;
         Ok(NativeAnswer::new(answer, lost, Arc::clone(&self.leases)))
@@ -133,7 +133,7 @@ impl NativeStore {
 
     /// The event of an id that TypeScript has checked, or null.
     #[napi]
-    pub fn event<'env>(&self, env: &'env Env, id: String, producer: &NativeProducer, head: i32) -> napi::Result<Object<'env>> {
+    pub fn event<'env>(&self, env: &'env Env, id: String, producer: &NativeProducer, head: u32) -> napi::Result<Object<'env>> {
         let asker = Asker::of(producer, head);
         let leases = Arc::clone(&self.leases);
         pool::promise(env, move || find(&asker, &id).map(|answer| answer.map(|answer| NativeAnswer::new(answer, Vec::new(), leases))))
@@ -141,7 +141,7 @@ impl NativeStore {
 
     /// The same on this thread.
     #[napi]
-    pub fn event_sync(&self, id: String, producer: &NativeProducer, head: i32) -> napi::Result<Option<NativeAnswer>> {
+    pub fn event_sync(&self, id: String, producer: &NativeProducer, head: u32) -> napi::Result<Option<NativeAnswer>> {
         let answer = find(&Asker::of(producer, head), &id).map_err(js_error)?;
         Ok(answer.map(|answer| NativeAnswer::new(answer, Vec::new(), Arc::clone(&self.leases))))
     }

@@ -172,22 +172,30 @@ impl NativeStore {
         Ok(NativeProducer { entry: Arc::clone(&self.entry), ring })
     }
 
+    /// # Errors
+    /// `CLOSED`.
+    fn ensure_open(&self) -> napi::Result<()> {
+        if self.entry.store.shared().is_closed() { Err(js_error(Error::closed())) } else { Ok(()) }
+    }
+
     /// Both clocks.
     #[napi]
-    pub fn now(&self) -> NativeNow {
+    pub fn now(&self) -> napi::Result<NativeNow> {
+        self.ensure_open()?;
         let clock = &self.entry.store.shared().clock;
         let timestamp = clock.raw_now_ns().saturating_add(clock.offset_ns());
         let wall_time = timestamp.saturating_add(clock.wall_minus_timestamp_ns());
-        NativeNow { timestamp: BigInt::from(timestamp), wall_time: BigInt::from(wall_time) }
+        Ok(NativeNow { timestamp: BigInt::from(timestamp), wall_time: BigInt::from(wall_time) })
     }
 
     /// Counts as of now.
     #[napi]
-    pub fn stats(&self) -> NativeStats {
+    pub fn stats(&self) -> napi::Result<NativeStats> {
+        self.ensure_open()?;
         use std::sync::atomic::Ordering::Relaxed;
         let stats = self.entry.store.stats();
         debug_assert_eq!(stats.lost.len(), LossCause::ROWS.len());
-        NativeStats {
+        Ok(NativeStats {
             recorded: count(stats.recorded),
             stored: count(stats.stored),
             evicted: count(stats.evicted),
@@ -202,7 +210,7 @@ impl NativeStore {
             gathered_bytes: count(self.leases.gathered_bytes.load(Relaxed)),
             copied_bytes: count(self.leases.copied_bytes.load(Relaxed)),
             copies: self.leases.copies.load(Relaxed),
-        }
+        })
     }
 
     /// Switches recording on or off, for all threads.

@@ -196,6 +196,9 @@ impl Store {
     /// # Errors
     /// `RESOURCE_EXHAUSTED` after [`WAIT_MAX`], `CLOSED` when the writer has stopped before.
     pub fn wait_visible(&self, ring: &Ring, head: u32) -> Result<(), Error> {
+        if self.shared.is_closed() {
+            return Err(Error::closed());
+        }
         let visible = || ring.tail().wrapping_sub(head) as i32 >= 0;
         if visible() {
             return Ok(());

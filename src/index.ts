@@ -1,0 +1,3 @@
+/** What the package exports; `index.d.ts` at the root is its contract. */
+export { KinescopeError } from './errors.js'
+export { attach, open } from './kinescope.js'

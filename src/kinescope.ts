@@ -1,0 +1,143 @@
+/** An open recording, as one thread sees it. */
+import { isMainThread, threadId } from 'node:worker_threads'
+import type { CaptureConfig, DataAccess, Kinescope, KinescopeHandle, LossCause, OpenOptions, Recorder, Stats } from '../index.js'
+import { Access } from './data-access.js'
+import { closedError, invalidArgument, kinescopeErrorOf } from './errors.js'
+import { awaitNative, callNative, NATIVE_LOSS_CAUSES, native, type NativeProducer, type NativeRing, type NativeStore } from './native.js'
+import { resolveOptions } from './open-options.js'
+import { createRecorder, type RecorderHandle } from './recorder/recorder.js'
+import { I32_CAPACITY_WORDS, I32_TAIL } from './recorder/layout.js'
+
+/** The default pid of what this thread records. */
+const THREAD_LABEL = isMainThread ? 'main' : `worker-${threadId}`
+
+/**
+ * `open` of the contract.
+ *
+ * @throws {KinescopeError} See there.
+ */
+export async function open(options: OpenOptions = {}): Promise<Kinescope> {
+  const { store, config } = resolveOptions(options)
+  const opened = callNative(() => native.openStore(store, process.hrtime.bigint()))
+  return new Scope(opened, config, true)
+}
+
+/**
+ * `attach` of the contract.
+ *
+ * @throws {KinescopeError} See there.
+ */
+export function attach(handle: KinescopeHandle): Kinescope {
+  const { registryId, nonce, processId } = resolveHandle(handle)
+  const store = callNative(() => native.attachStore(registryId, nonce, processId))
+  return new Scope(store, JSON.parse(store.configJson) as CaptureConfig, false)
+}
+
+function resolveHandle(handle: unknown): KinescopeHandle {
+  if (typeof handle !== 'object' || handle === null) throw invalidArgument('handle', handle, 'the handle of an open recording')
+  const { registryId, nonce, processId } = handle as Record<string, unknown>
+  for (const [name, value] of Object.entries({ registryId, processId })) {
+    if (!Number.isInteger(value) || (value as number) < 0 || (value as number) > 0xffff_ffff) {
+      throw invalidArgument(`handle.${name}`, value, 'an integer from 0 to 4294967295')
+    }
+  }
+  if (typeof nonce !== 'string') throw invalidArgument('handle.nonce', nonce, 'a string')
+  return { registryId: registryId as number, nonce, processId: processId as number }
+}
+
+/** See `Kinescope` in the contract. */
+class Scope implements Kinescope {
+  readonly recorder: Recorder
+  readonly dataAccess: DataAccess
+  readonly handle: KinescopeHandle
+  readonly #store: NativeStore
+  readonly #ring: NativeRing
+  readonly #ringWords: Int32Array
+  readonly #recording: RecorderHandle
+  readonly #config: CaptureConfig
+  readonly #isOpener: boolean
+  #closing: Promise<void> | undefined
+
+  constructor(store: NativeStore, config: CaptureConfig, isOpener: boolean) {
+    this.#store = store
+    this.#config = config
+    this.#isOpener = isOpener
+    const ring = callNative(() => store.createProducer(THREAD_LABEL))
+    this.#ring = ring
+    const buffer = callNative(() => ring.mapRing())
+    this.#ringWords = new Int32Array(buffer)
+    const producer: NativeProducer = {
+      number: ring.number,
+      buffer,
+      wake: () => ring.wake(),
+      waitForSpace: (head, words) => ring.waitForSpace(head, words),
+    }
+    this.#recording = createRecorder({ native: store, producer, config })
+    this.recorder = this.#recording.recorder
+    this.handle = Object.freeze({ registryId: store.registryId, nonce: store.nonce, processId: process.pid })
+    const head = (): number => this.#recording.head()
+    this.dataAccess = new Access({ store, ring, head, ensureOpen: () => this.#ensureOpen() })
+  }
+
+  get config(): Readonly<CaptureConfig> {
+    return Object.freeze({ ...this.#config, enabled: this.recorder.enabled })
+  }
+
+  now(): { timestamp: bigint; wallTime: bigint } {
+    this.#ensureOpen()
+    return callNative(() => this.#store.now())
+  }
+
+  async flush(): Promise<void> {
+    this.#ensureOpen()
+    await awaitNative(() => this.#ring.flush(this.#recording.head()))
+  }
+
+  flushSync(): void {
+    this.#ensureOpen()
+    callNative(() => this.#ring.waitVisible(this.#recording.head()))
+  }
+
+  stats(): Stats {
+    this.#ensureOpen()
+    const { lost, copies, ...counts } = callNative(() => this.#store.stats())
+    const byCause = NATIVE_LOSS_CAUSES.map((cause, index) => [cause, lost[index]!] as const)
+    const used = (this.#recording.head() - Atomics.load(this.#ringWords, I32_TAIL)) >>> 0
+    return {
+      ...counts,
+      lost: Object.fromEntries(byCause) as Record<LossCause, number>,
+      ringFill: used / this.#ringWords[I32_CAPACITY_WORDS]!,
+      diskBytes: 0,
+      zeroCopy: copies ? 'copied' : 'external',
+      subscriptions: 0,
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    const head = this.#recording.head()
+    this.#recording.detach()
+    try {
+      if (this.#isOpener) return await this.#store.close()
+      await this.#ring.flush(head)
+    } catch (error) {
+      // A recording that its opener has closed meanwhile has drained this ring too.
+      const known = kinescopeErrorOf(error)
+      if (!(known instanceof Error && 'code' in known && known.code === 'CLOSED')) throw known
+    } finally {
+      this.#ring.close()
+    }
+  }
+
+  #ensureOpen(): void {
+    if (this.#closing !== undefined) throw closedError('the recording')
+  }
+}

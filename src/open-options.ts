@@ -1,0 +1,81 @@
+/** Options of `open`: validation and defaults. */
+import { hostname } from 'node:os'
+import type { CaptureConfig, OpenOptions } from '../index.js'
+import { invalidArgument, unknownField } from './errors.js'
+import type { NativeStoreOptions } from './native.js'
+import { resolveLimits, resolveRedact, resolveSamplingRate } from './options.js'
+
+const OPTIONS = ['node', 'retention', 'segmentEvents', 'ring', 'samplingRate', 'limits', 'redact']
+const NODE_CHARACTERS_MAX = 255
+const SEGMENT_EVENTS_MAX = 1 << 24
+const DEFAULT_SEGMENT_EVENTS = 1 << 20
+const RING_BYTES_MIN = 1 << 16
+const RING_BYTES_MAX = 1 << 30
+const DEFAULT_RING_BYTES = 8 << 20
+const DEFAULT_RETENTION_BYTES = 1 << 30
+
+/** What `open` needs of its options, complete. */
+export interface ResolvedOptions {
+  readonly store: NativeStoreOptions
+  readonly config: CaptureConfig
+}
+
+/**
+ * Checks the options of `open` and fills in what they leave out.
+ *
+ * @throws {KinescopeError} `INVALID_ARGUMENT` naming the option.
+ * @example
+ * resolveOptions({ ring: { bytes: 1 << 20 } }).store.ringBytes // 1048576
+ */
+export function resolveOptions(options: OpenOptions): ResolvedOptions {
+  const given = fields('options', options, OPTIONS)
+  const retention = fields('retention', given['retention'] ?? {}, ['maxBytes', 'maxAgeMs', 'maxEvents'])
+  const ring = fields('ring', given['ring'] ?? {}, ['bytes', 'overflow'])
+  const config: CaptureConfig = {
+    enabled: true,
+    samplingRate: resolveSamplingRate(options.samplingRate),
+    limits: resolveLimits(options.limits),
+    redact: resolveRedact(options.redact),
+  }
+  const limit = (name: string): number => integer(`retention.${name}`, retention[name] ?? 0, retention[name] === undefined ? 0 : 1)
+  const overflow = ring['overflow'] ?? 'drop_newest'
+  if (overflow !== 'drop_newest' && overflow !== 'block') {
+    throw invalidArgument('ring.overflow', overflow, "'drop_newest' or 'block'")
+  }
+  const store: NativeStoreOptions = {
+    node: nodeName(given['node']),
+    segmentEvents: integer('segmentEvents', given['segmentEvents'] ?? DEFAULT_SEGMENT_EVENTS, 1, SEGMENT_EVENTS_MAX),
+    ringBytes: integer('ring.bytes', ring['bytes'] ?? DEFAULT_RING_BYTES, RING_BYTES_MIN, RING_BYTES_MAX),
+    blockWhenFull: overflow === 'block',
+    retentionMaxBytes: limit('maxBytes') || DEFAULT_RETENTION_BYTES,
+    retentionMaxAgeMs: limit('maxAgeMs'),
+    retentionMaxEvents: limit('maxEvents'),
+    configJson: JSON.stringify(config),
+  }
+  return { store, config }
+}
+
+function fields(owner: string, value: unknown, known: readonly string[]): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalidArgument(owner, value, 'an object')
+  }
+  for (const name of Object.keys(value)) {
+    if (!known.includes(name)) throw unknownField(owner, name, known)
+  }
+  return value as Record<string, unknown>
+}
+
+function integer(field: string, value: unknown, smallest: number, largest: number = Number.MAX_SAFE_INTEGER): number {
+  if (!Number.isSafeInteger(value) || (value as number) < smallest || (value as number) > largest) {
+    throw invalidArgument(field, value, `an integer from ${smallest} to ${largest}`)
+  }
+  return value as number
+}
+
+function nodeName(node: unknown): string {
+  if (node === undefined) return `${hostname()}:${process.pid}`.slice(0, NODE_CHARACTERS_MAX)
+  if (typeof node !== 'string' || node.length === 0 || node.length > NODE_CHARACTERS_MAX) {
+    throw invalidArgument('node', node, `a string of 1 to ${NODE_CHARACTERS_MAX} characters`)
+  }
+  return node
+}

@@ -1,0 +1,122 @@
+/** Options of queries: validation. */
+import type { EventId, QueryOptions, QueryOptionsSync } from '../index.js'
+import { invalidArgument, KinescopeError, unknownField } from './errors.js'
+import type { NativeQuery } from './native.js'
+
+const QUERY_FIELDS = [
+  'startTimeMonotonic',
+  'endTimeMonotonic',
+  'startTimeWall',
+  'endTimeWall',
+  'pid',
+  'correlationId',
+  'eventTypes',
+  'limit',
+]
+const DEFAULT_LIMIT = 1000
+const DEFAULT_TIMEOUT_MS = 1000
+const TIMEOUT_MS_MAX = 60_000
+const INT64_MAX = 2n ** 63n - 1n
+const INT64_MIN = -(2n ** 63n)
+const NANOSECONDS_PER_MILLISECOND = 1_000_000n
+
+/**
+ * Checks a query.
+ *
+ * @param extra The option that only this kind of call has.
+ * @throws {KinescopeError} `INVALID_ARGUMENT` naming the option.
+ */
+export function resolveQuery(query: QueryOptions | QueryOptionsSync, extra: 'signal' | 'timeoutMs'): NativeQuery {
+  if (typeof query !== 'object' || query === null || Array.isArray(query)) throw invalidArgument('query', query, 'an object')
+  const known = [...QUERY_FIELDS, extra]
+  for (const name of Object.keys(query)) {
+    if (!known.includes(name)) throw unknownField('query', name, known)
+  }
+  const resolved: NativeQuery = { limit: limitOf(query.limit) }
+  const startTime = time('startTimeMonotonic', query.startTimeMonotonic)
+  const endTime = time('endTimeMonotonic', query.endTimeMonotonic)
+  ordered('startTimeMonotonic', startTime, 'endTimeMonotonic', endTime)
+  const startWallTime = time('startTimeWall', wallTime('startTimeWall', query.startTimeWall))
+  const endWallTime = time('endTimeWall', wallTime('endTimeWall', query.endTimeWall))
+  ordered('startTimeWall', startWallTime, 'endTimeWall', endWallTime)
+  if (startTime !== undefined) resolved.startTime = startTime
+  if (endTime !== undefined) resolved.endTime = endTime
+  if (startWallTime !== undefined) resolved.startWallTime = startWallTime
+  if (endWallTime !== undefined) resolved.endWallTime = endWallTime
+  const pids = texts('pid', query.pid, true)
+  const correlationIds = texts('correlationId', query.correlationId, true)
+  const eventTypes = texts('eventTypes', query.eventTypes, false)
+  if (pids !== undefined) resolved.pids = pids
+  if (correlationIds !== undefined) resolved.correlationIds = correlationIds
+  if (eventTypes !== undefined) resolved.eventTypes = eventTypes
+  return resolved
+}
+
+/** Checks the time that a blocking call may take, in milliseconds. */
+export function resolveTimeoutMs(timeoutMs: unknown): number {
+  if (timeoutMs === undefined) return DEFAULT_TIMEOUT_MS
+  if (!Number.isInteger(timeoutMs) || (timeoutMs as number) < 1 || (timeoutMs as number) > TIMEOUT_MS_MAX) {
+    throw invalidArgument('timeoutMs', timeoutMs, `an integer from 1 to ${TIMEOUT_MS_MAX}`)
+  }
+  return timeoutMs as number
+}
+
+/** Checks an abort signal; one that is aborted already throws its reason. */
+export function resolveSignal(signal: unknown): AbortSignal | undefined {
+  if (signal === undefined) return undefined
+  if (!(signal instanceof AbortSignal)) throw invalidArgument('signal', signal, 'an AbortSignal')
+  signal.throwIfAborted()
+  return signal
+}
+
+/** Checks an event id. */
+export function resolveEventId(id: EventId): EventId {
+  const match = typeof id === 'string' ? /^(\d{1,5})-(\d{1,15})$/.exec(id) : null
+  if (match === null || Number(match[1]) > 0xffff || Number(match[2]) >= 2 ** 48) {
+    throw invalidArgument('id', id, 'an event id such as "1-42"')
+  }
+  return id
+}
+
+function limitOf(limit: unknown): number {
+  if (limit === undefined) return DEFAULT_LIMIT
+  if (!Number.isSafeInteger(limit) || (limit as number) < 0) {
+    throw invalidArgument('limit', limit, 'a non-negative safe integer')
+  }
+  return limit as number
+}
+
+/** Nanoseconds, clamped to 64 bits: a farther end is as good as the farthest. */
+function time(field: string, value: unknown): bigint | undefined {
+  if (value === undefined) return undefined
+  if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) {
+    throw invalidArgument(field, value, 'nanoseconds as a bigint or a safe integer')
+  }
+  const nanoseconds = BigInt(value as bigint | number)
+  if (nanoseconds > INT64_MAX) return INT64_MAX
+  return nanoseconds < INT64_MIN ? INT64_MIN : nanoseconds
+}
+
+function wallTime(field: string, value: unknown): unknown {
+  if (!(value instanceof Date)) return value
+  const milliseconds = value.getTime()
+  if (Number.isNaN(milliseconds)) throw invalidArgument(field, value, 'a valid Date, nanoseconds as a bigint, or a safe integer')
+  return BigInt(milliseconds) * NANOSECONDS_PER_MILLISECOND
+}
+
+function ordered(startField: string, start: bigint | undefined, endField: string, end: bigint | undefined): void {
+  if (start !== undefined && end !== undefined && start > end) {
+    const message = `${endField}: expected a time at or after ${startField} (${start}), got ${end}`
+    throw new KinescopeError('INVALID_ARGUMENT', message, { field: endField })
+  }
+}
+
+function texts(field: string, value: unknown, single: boolean): string[] | undefined {
+  if (value === undefined) return undefined
+  if (single && typeof value === 'string') return [value]
+  if (!Array.isArray(value)) throw invalidArgument(field, value, single ? 'a string or an array of strings' : 'an array of strings')
+  return value.map((text, index) => {
+    if (typeof text !== 'string') throw invalidArgument(`${field}[${index}]`, text, 'a string')
+    return text
+  })
+}

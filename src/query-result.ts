@@ -1,0 +1,96 @@
+/** The answer to a query. */
+import type { Data, Table } from 'apache-arrow'
+import type { Event, Lost, LossCause, LostRange, QueryResult } from '../index.js'
+import { type Batch, type BufferCache, makeTable, readBatches } from './arrow-columns.js'
+import { closedError, invalidArgument } from './errors.js'
+import { callNative, type NativeAnswer, type NativeLoss } from './native.js'
+import { RowReader } from './rows.js'
+
+/** Through these an apache-arrow `Data` reaches its memory. */
+const MEMORY_FIELDS = ['values', 'valueOffsets', 'nullBitmap', 'typeIds']
+
+/** Rows of one snapshot; see `QueryResult` in the contract. */
+export class Answer implements QueryResult {
+  readonly totalMatches: number
+  readonly snapshot: bigint
+  readonly lost: Lost
+  readonly #native: NativeAnswer
+  readonly #buffers: BufferCache
+  #batches: Batch[] | undefined
+  #made: { table: Table; data: Data[] } | undefined
+  #released = false
+
+  constructor(native: NativeAnswer, buffers: BufferCache) {
+    this.#native = native
+    this.#buffers = buffers
+    this.totalMatches = native.totalMatches
+    this.snapshot = native.snapshot
+    this.lost = lostOf(native.lost())
+  }
+
+  get table(): Table {
+    this.#ensureHeld()
+    this.#made ??= makeTable(this.#columns())
+    return this.#made.table
+  }
+
+  *[Symbol.iterator](): IterableIterator<Event> {
+    for (const batch of this.#columns()) {
+      const reader = new RowReader(batch)
+      for (let row = 0; row < reader.rows; row++) {
+        this.#ensureHeld()
+        yield reader.event(row)
+      }
+    }
+  }
+
+  toArray(): Event[] {
+    return [...this]
+  }
+
+  toIPC(format: 'stream' | 'file'): Uint8Array {
+    if (format !== 'stream' && format !== 'file') throw invalidArgument('format', format, "'stream' or 'file'")
+    this.#ensureHeld()
+    return callNative(() => this.#native.toIpc(format === 'file'))
+  }
+
+  release(): void {
+    if (this.#released) return
+    this.#released = true
+    // Whoever holds the table or a vector of it must not go on reading; slices have data of their own.
+    const revoked = { get: refuse, configurable: true }
+    for (const data of this.#made?.data ?? []) {
+      for (const field of MEMORY_FIELDS) Object.defineProperty(data, field, revoked)
+    }
+    this.#made = undefined
+    this.#batches = undefined
+    this.#native.release()
+  }
+
+  [Symbol.dispose](): void {
+    this.release()
+  }
+
+  #columns(): Batch[] {
+    this.#ensureHeld()
+    this.#batches ??= callNative(() => readBatches(this.#native, this.#buffers))
+    return this.#batches
+  }
+
+  #ensureHeld(): void {
+    if (this.#released) refuse()
+  }
+}
+
+function refuse(): never {
+  throw closedError('the result has been released: it')
+}
+
+function lostOf(losses: NativeLoss[]): Lost {
+  const ranges = losses.map(({ cause, count, producer, first, last }): LostRange =>
+    cause === 'retention'
+      ? { cause, count, fromSeq: first, toSeq: last }
+      : { cause: cause as LossCause, count, producer, firstSequence: Number(first), lastSequence: Number(last) },
+  )
+  return { count: ranges.reduce((sum, range) => sum + range.count, 0), ranges }
+}
