@@ -6,7 +6,9 @@
 //! tail stands still.
 #![allow(unsafe_code)]
 
-use crate::layout::{HEADER_BYTES, WORD_BYTES};
+use crate::layout::HEADER_BYTES;
+#[cfg(not(loom))]
+use crate::layout::WORD_BYTES;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 #[cfg(not(loom))]
