@@ -27,10 +27,10 @@ export class Definitions {
   /** The facts of each site, for records that carry them inline. */
   readonly siteFacts: SiteFacts[] = []
 
-  readonly #native: NativeStore
+  readonly #native: Pick<NativeStore, 'defineString' | 'defineSite'>
   #full = false
 
-  constructor(native: NativeStore) {
+  constructor(native: Pick<NativeStore, 'defineString' | 'defineSite'>) {
     this.#native = native
   }
 

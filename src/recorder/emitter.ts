@@ -38,13 +38,13 @@ export interface EmitterShape {
 /** Defines emitters. */
 export class Emitters {
   readonly #parts: RecorderParts
-  readonly #native: NativeStore
+  readonly #native: Pick<NativeStore, 'defineEmitter'>
   readonly #limits: { readonly maxStringLength: number; readonly maxEventBytes: number }
   readonly #redact: ReadonlySet<string>
 
   constructor(
     parts: RecorderParts,
-    native: NativeStore,
+    native: Pick<NativeStore, 'defineEmitter'>,
     limits: { readonly maxStringLength: number; readonly maxEventBytes: number },
     redact: ReadonlySet<string>,
   ) {

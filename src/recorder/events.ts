@@ -98,9 +98,13 @@ export class Events {
     let frame = frames.now()
     let index = frame.current
     if (call !== undefined) {
-      index = table.indexOf(call)
-      if (index === 0) writer.count(layout.F64_MISTYPED)
-      else frame = table.frame[index]!
+      const given = table.indexOf(call)
+      if (given === 0) {
+        writer.count(layout.F64_MISTYPED)
+      } else {
+        index = given
+        frame = table.frame[given]!
+      }
     }
     if (!frame.context.sampled) {
       writer.count(layout.F64_SAMPLED_OUT)

@@ -14,10 +14,15 @@ import { readTags, type StoredTags } from './tags.js'
 import { ValueEncoder } from './value-encoder.js'
 import { Wrapper } from './wrap.js'
 
+/** The part of the store that a recorder uses. */
+export type RecorderStore = Pick<NativeStore, 'blockWhenFull' | 'defineString' | 'defineSite' | 'defineEmitter' | 'setEnabled'>
+/** The part of the producer that a recorder uses. */
+export type RecorderProducer = Pick<NativeProducer, 'buffer' | 'wake' | 'waitForSpace'>
+
 /** What a recorder is made from. */
 export interface RecorderOptions {
-  readonly native: NativeStore
-  readonly producer: NativeProducer
+  readonly native: RecorderStore
+  readonly producer: RecorderProducer
   readonly config: CaptureConfig
 }
 

@@ -60,7 +60,7 @@ export class RingWriter {
   /** Recording calls that came after the ring was given back. */
   lateCalls = 0
 
-  readonly #native: NativeProducer
+  readonly #native: Pick<NativeProducer, 'waitForSpace'>
   readonly #blockWhenFull: boolean
   readonly #capacityWords: number
   readonly #reservedWords: number
@@ -72,7 +72,7 @@ export class RingWriter {
   #publishScheduled = false
   #publishedAt: number
 
-  constructor(native: NativeProducer, blockWhenFull: boolean) {
+  constructor(native: Pick<NativeProducer, 'buffer' | 'wake' | 'waitForSpace'>, blockWhenFull: boolean) {
     const memory = native.buffer
     this.i32 = new Int32Array(memory)
     this.f64 = new Float64Array(memory)

@@ -1,5 +1,5 @@
 /** A native store made of plain JavaScript: rings, definitions, and a reader that tests drive by hand. */
-import type { NativeProducer, NativeStats, NativeStore } from '../../src/native.js'
+import type { RecorderProducer, RecorderStore } from '../../src/recorder/recorder.js'
 
 const HEADER_BYTES = 4096
 
@@ -33,7 +33,7 @@ export interface FakeOptions {
   onWait?: (head: number, words: number) => boolean
 }
 
-export class FakeProducer implements NativeProducer {
+export class FakeProducer implements RecorderProducer {
   readonly number: number
   readonly buffer: ArrayBuffer
   readonly i32: Int32Array
@@ -74,21 +74,9 @@ export class FakeProducer implements NativeProducer {
   waitForSpace(head: number, words: number): boolean {
     return this.#onWait(head, words)
   }
-
-  waitVisible(): boolean {
-    return true
-  }
-
-  async flush(): Promise<void> {}
-
-  close(): void {}
 }
 
-export class FakeNative implements NativeStore {
-  readonly registryId = 1
-  readonly nonce = 'fake'
-  readonly configJson = '{}'
-  readonly timestampOffset = 0n
+export class FakeNative implements RecorderStore {
   readonly blockWhenFull: boolean
   readonly producer: FakeProducer
   readonly strings: string[] = []
@@ -100,10 +88,6 @@ export class FakeNative implements NativeStore {
   constructor(options: FakeOptions = {}) {
     this.blockWhenFull = options.blockWhenFull ?? false
     this.producer = new FakeProducer(options)
-  }
-
-  createProducer(): NativeProducer {
-    return this.producer
   }
 
   defineString(text: string): number {
@@ -120,19 +104,12 @@ export class FakeNative implements NativeStore {
     return this.emitters.length >= this.definitionCap ? -1 : this.emitters.push({ eventType, names, types, siteId }) - 1
   }
 
-  now(): { timestamp: bigint; wallTime: bigint } {
-    return { timestamp: process.hrtime.bigint(), wallTime: BigInt(Date.now()) * 1_000_000n }
-  }
-
-  stats(): NativeStats {
-    throw new Error('not part of these tests')
-  }
-
   setEnabled(enabled: boolean): void {
     this.producer.i32[34] = enabled ? 1 : 0
   }
 
-  async close(): Promise<void> {
+  /** What closing the store does to its rings. */
+  close(): void {
     this.producer.i32[34] = 2
   }
 }
