@@ -168,7 +168,6 @@ fn words_are_reused_only_behind_the_tail_also_across_the_end() {
         recorded: 2,
         attempts: 4,
         look,
-        preemption_bound: Some(4),
         ..MODEL
     }
     .check();
@@ -203,6 +202,7 @@ fn losses_of_a_cause_of_their_own_keep_their_place() {
         recorded: 1,
         finish,
         attempts: 4,
+        preemption_bound: Some(4),
         ..MODEL
     }
     .check();
@@ -227,7 +227,6 @@ fn a_published_head_covers_complete_records_only() {
         finish,
         attempts: 6,
         look,
-        preemption_bound: Some(4),
         ..MODEL
     }
     .check();
