@@ -75,11 +75,12 @@ export class OracleScope {
    * Another thread's recorder, with the next producer number and frames of its own.
    *
    * @param {string} pidLabel the pid of what it records outside any `run`
+   * @returns {import('../index.js').Recorder}
    */
   addProducer(pidLabel) {
     if (this.#producers === MAX_PRODUCERS) throw invalidArgument('producers', `at most ${MAX_PRODUCERS}`, MAX_PRODUCERS + 1)
     this.#producers += 1
-    return new OracleRecorder(this.#shared, this.#producers, pidLabel)
+    return publicRecorder(new OracleRecorder(this.#shared, this.#producers, pidLabel))
   }
 
   now() {
@@ -128,4 +129,23 @@ export class OracleScope {
   async close() {
     this.#shared.log.closed = true
   }
+}
+
+const RECORDER_METHODS = /** @type {const} */ (['record', 'define', 'site', 'enter', 'exit', 'fail', 'wrap', 'snapshot', 'run', 'context', 'idOf'])
+
+/**
+ * A recorder's public part; its methods may be taken off it.
+ *
+ * @param {OracleRecorder} recorder
+ * @returns {import('../index.js').Recorder}
+ */
+function publicRecorder(recorder) {
+  const methods = Object.fromEntries(RECORDER_METHODS.map((name) => [name, /** @type {Function} */ (recorder[name]).bind(recorder)]))
+  return Object.defineProperty(/** @type {any} */ (methods), 'enabled', {
+    enumerable: true,
+    get: () => recorder.enabled,
+    set: (/** @type {boolean} */ enabled) => {
+      recorder.enabled = enabled
+    },
+  })
 }

@@ -7,7 +7,7 @@ function wrapping() {
   const oracle = countingOracle()
   const { recorder } = oracle
   const exits = () => oracle.events.filter((event) => event.eventType === 'function_exit').map((event) => event.data)
-  return { oracle, recorder, exits, wrap: recorder.wrap.bind(recorder) as typeof recorder.wrap }
+  return { oracle, recorder, exits, wrap: recorder.wrap }
 }
 
 describe('a wrapped function', () => {
