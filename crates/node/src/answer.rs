@@ -64,15 +64,37 @@ struct Held {
 
 impl NativeAnswer {
     pub(crate) fn new(answer: Answer, lost: Vec<LossRange>, leases: Arc<Leases>) -> Self {
-        leases.gathered_bytes.fetch_add(answer.gathered_bytes as u64, std::sync::atomic::Ordering::Relaxed);
+        leases.gathered_bytes.fetch_add(
+            answer.gathered_bytes as u64,
+            std::sync::atomic::Ordering::Relaxed,
+        );
         let (total, watermark) = (answer.total, answer.watermark);
         let layout = Layout::of(&answer);
-        let of_buffers = layout.buffers.iter().map(|buffer| Lease::new(&leases, buffer.capacity())).collect();
-        Self { held: Some(Held { answer, layout, leases: of_buffers }), total, watermark, lost, leases }
+        let of_buffers = layout
+            .buffers
+            .iter()
+            .map(|buffer| Lease::new(&leases, buffer.capacity()))
+            .collect();
+        Self {
+            held: Some(Held {
+                answer,
+                layout,
+                leases: of_buffers,
+            }),
+            total,
+            watermark,
+            lost,
+            leases,
+        }
     }
 
     fn held(&self) -> napi::Result<&Held> {
-        self.held.as_ref().ok_or_else(|| js_error(Error::new(kinescope_store::ErrorCode::Closed, "the result has been released")))
+        self.held.as_ref().ok_or_else(|| {
+            js_error(Error::new(
+                kinescope_store::ErrorCode::Closed,
+                "the result has been released",
+            ))
+        })
     }
 }
 
@@ -114,8 +136,12 @@ impl NativeAnswer {
     /// The buffers, by index.
     #[napi]
     pub fn buffer_infos(&self) -> napi::Result<Vec<NativeBufferInfo>> {
-        let info = |buffer: &Buffer| NativeBufferInfo { address: buffer.data_ptr().as_ptr() as usize as f64, length: buffer.capacity() as f64 };
-        self.held().map(|held| held.layout.buffers.iter().map(info).collect())
+        let info = |buffer: &Buffer| NativeBufferInfo {
+            address: buffer.data_ptr().as_ptr() as usize as f64,
+            length: buffer.capacity() as f64,
+        };
+        self.held()
+            .map(|held| held.layout.buffers.iter().map(info).collect())
     }
 
     /// A new ArrayBuffer over one of them.
@@ -123,9 +149,13 @@ impl NativeAnswer {
     pub fn buffer<'env>(&self, env: &'env Env, index: u32) -> napi::Result<ArrayBuffer<'env>> {
         let held = self.held()?;
         let index = index as usize;
-        let (Some(buffer), Some(lease)) = (held.layout.buffers.get(index), held.leases.get(index)) else {
+        let (Some(buffer), Some(lease)) = (held.layout.buffers.get(index), held.leases.get(index))
+        else {
             let message = format!("index: expected one of the answer's buffers, got {index}");
-            return Err(js_error(Error::new(kinescope_store::ErrorCode::InvalidArgument, message)));
+            return Err(js_error(Error::new(
+                kinescope_store::ErrorCode::InvalidArgument,
+                message,
+            )));
         };
         arrow_buffer(env, buffer, Arc::clone(lease), &self.leases)
     }
@@ -133,8 +163,16 @@ impl NativeAnswer {
     /// The answer in Arrow's interprocess format.
     #[napi]
     pub fn to_ipc(&self, file: bool) -> napi::Result<Uint8Array> {
-        let format = if file { IpcFormat::File } else { IpcFormat::Stream };
-        self.held()?.answer.to_ipc(format).map(Uint8Array::from).map_err(js_error)
+        let format = if file {
+            IpcFormat::File
+        } else {
+            IpcFormat::Stream
+        };
+        self.held()?
+            .answer
+            .to_ipc(format)
+            .map(Uint8Array::from)
+            .map_err(js_error)
     }
 
     /// Gives the memory back, as far as no ArrayBuffer holds it.
@@ -146,7 +184,10 @@ impl NativeAnswer {
 
 impl Layout {
     fn of(answer: &Answer) -> Self {
-        let mut layout = Self { numbers: vec![count(answer.batches.len() as u64)], buffers: Vec::new() };
+        let mut layout = Self {
+            numbers: vec![count(answer.batches.len() as u64)],
+            buffers: Vec::new(),
+        };
         let mut by_address = HashMap::new();
         for batch in &answer.batches {
             layout.numbers.push(count(batch.num_rows() as u64));
@@ -168,15 +209,23 @@ impl Layout {
     }
 
     fn node(&mut self, data: &ArrayData, by_address: &mut HashMap<usize, usize>) {
-        self.numbers.extend([data.len() as f64, data.null_count() as f64]);
+        self.numbers
+            .extend([data.len() as f64, data.null_count() as f64]);
         let (validity, offset) = match data.nulls() {
-            Some(nulls) if nulls.null_count() > 0 => self.place(&nulls.inner().sliced(), by_address),
+            Some(nulls) if nulls.null_count() > 0 => {
+                self.place(&nulls.inner().sliced(), by_address)
+            }
             _ => (-1.0, 0.0),
         };
-        self.numbers.extend([validity, offset, data.buffers().len() as f64]);
+        self.numbers
+            .extend([validity, offset, data.buffers().len() as f64]);
         for buffer in data.buffers() {
             // An empty buffer has no address worth naming.
-            let (index, offset) = if buffer.is_empty() { (-1.0, 0.0) } else { self.place(buffer, by_address) };
+            let (index, offset) = if buffer.is_empty() {
+                (-1.0, 0.0)
+            } else {
+                self.place(buffer, by_address)
+            };
             self.numbers.extend([index, offset, buffer.len() as f64]);
         }
         self.numbers.push(data.child_data().len() as f64);

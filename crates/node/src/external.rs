@@ -26,14 +26,21 @@ pub(crate) struct Lease {
 
 impl Lease {
     pub(crate) fn new(leases: &Arc<Leases>, bytes: usize) -> Arc<Self> {
-        leases.leased_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-        Arc::new(Self { leases: Arc::clone(leases), bytes: bytes as u64 })
+        leases
+            .leased_bytes
+            .fetch_add(bytes as u64, Ordering::Relaxed);
+        Arc::new(Self {
+            leases: Arc::clone(leases),
+            bytes: bytes as u64,
+        })
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.leases.leased_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.leases
+            .leased_bytes
+            .fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -41,16 +48,25 @@ impl Drop for Lease {
 ///
 /// # Errors
 /// `IO` where the runtime does not allow external buffers: recording needs memory that both sides see.
-pub(crate) fn ring_buffer<'env>(env: &'env Env, ring: &Arc<Ring>) -> napi::Result<ArrayBuffer<'env>> {
+pub(crate) fn ring_buffer<'env>(
+    env: &'env Env,
+    ring: &Arc<Ring>,
+) -> napi::Result<ArrayBuffer<'env>> {
     let (start, len) = (ring.as_ptr(), ring.len_bytes());
     // SAFETY: the ring's memory is `len` bytes from `start`, never moves, and is freed with the last reference to
     // the ring, of which the finalizer holds one. JavaScript is its one producer; the reader takes any content.
-    let buffer = unsafe { ArrayBuffer::from_external(env, start, len, Arc::clone(ring), |_, ring| drop(ring)) }?;
+    let buffer = unsafe {
+        ArrayBuffer::from_external(env, start, len, Arc::clone(ring), |_, ring| drop(ring))
+    }?;
     if std::ptr::eq(buffer.as_ptr(), start) {
         Ok(buffer)
     } else {
-        let message = "this runtime does not allow external buffers, without which nothing can be recorded";
-        Err(crate::convert::js_error(Error::new(kinescope_store::ErrorCode::Io, message)))
+        let message =
+            "this runtime does not allow external buffers, without which nothing can be recorded";
+        Err(crate::convert::js_error(Error::new(
+            kinescope_store::ErrorCode::Io,
+            message,
+        )))
     }
 }
 
@@ -58,13 +74,19 @@ pub(crate) fn ring_buffer<'env>(env: &'env Env, ring: &Arc<Ring>) -> napi::Resul
 ///
 /// # Errors
 /// What the runtime says when it cannot make one.
-pub(crate) fn arrow_buffer<'env>(env: &'env Env, buffer: &Buffer, lease: Arc<Lease>, leases: &Leases) -> napi::Result<ArrayBuffer<'env>> {
+pub(crate) fn arrow_buffer<'env>(
+    env: &'env Env,
+    buffer: &Buffer,
+    lease: Arc<Lease>,
+    leases: &Leases,
+) -> napi::Result<ArrayBuffer<'env>> {
     let (start, len) = (buffer.data_ptr().as_ptr(), buffer.capacity());
     let hint = (buffer.clone(), lease);
     // SAFETY: the allocation is `len` bytes from `start` and lives as long as the clone of the buffer that the
     // finalizer holds. JavaScript gets no API to write to it; a stray write garbles values, which is bounded to
     // what reads them, and all readers in Rust check what they read or do not depend on it for memory safety.
-    let external = unsafe { ArrayBuffer::from_external(env, start, len, hint, |_, hint| drop(hint)) }?;
+    let external =
+        unsafe { ArrayBuffer::from_external(env, start, len, hint, |_, hint| drop(hint)) }?;
     if !std::ptr::eq(external.as_ptr(), start) {
         leases.copied_bytes.fetch_add(len as u64, Ordering::Relaxed);
         leases.copies.store(true, Ordering::Relaxed);

@@ -30,5 +30,8 @@ pub fn ring_layout() -> HashMap<String, u32> {
         ("OFFSET_STATE", layout::OFFSET_STATE),
         ("OFFSET_TICK", layout::OFFSET_TICK),
     ];
-    numbers.into_iter().map(|(name, number)| (name.to_owned(), number as u32)).collect()
+    numbers
+        .into_iter()
+        .map(|(name, number)| (name.to_owned(), number as u32))
+        .collect()
 }

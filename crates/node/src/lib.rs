@@ -4,12 +4,18 @@
 //! colon; `src/errors.ts` makes `KinescopeError`s of them.
 #![deny(unsafe_code)]
 // napi-derive registers what the attribute marks; to rustc nothing here is called.
-#![allow(clippy::needless_pass_by_value, reason = "arguments that cross from JavaScript are owned")]
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "arguments that cross from JavaScript are owned"
+)]
 
 mod answer;
 mod convert;
 mod definitions;
-#[allow(unsafe_code, reason = "external ArrayBuffers over memory of the store; every block says why it holds")]
+#[allow(
+    unsafe_code,
+    reason = "external ArrayBuffers over memory of the store; every block says why it holds"
+)]
 mod external;
 mod layout;
 mod pool;

@@ -22,13 +22,15 @@ fn sender() -> &'static Sender<Job> {
         for index in 0..THREADS {
             let jobs = receiver.clone();
             // Without any of the threads the channel closes, and `run` runs its job on the caller's thread.
-            let _ = thread::Builder::new().name(format!("kinescope-query-{index}")).spawn(move || {
-                for job in jobs {
-                    // A bug in one job must not take the thread from the others; the job's promise is dropped,
-                    // which rejects it.
-                    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
-                }
-            });
+            let _ = thread::Builder::new()
+                .name(format!("kinescope-query-{index}"))
+                .spawn(move || {
+                    for job in jobs {
+                        // A bug in one job must not take the thread from the others; the job's promise is dropped,
+                        // which rejects it.
+                        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
+                    }
+                });
         }
         sender
     })

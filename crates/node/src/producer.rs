@@ -35,7 +35,8 @@ impl NativeProducer {
     /// Wakes the writer thread and refreshes the ring's coarse clock.
     #[napi]
     pub fn wake(&self) {
-        self.ring.set_tick(self.entry.store.shared().clock.raw_now_ns());
+        self.ring
+            .set_tick(self.entry.store.shared().clock.raw_now_ns());
         self.ring.set_asleep(false);
         self.entry.store.wake();
     }
@@ -49,7 +50,10 @@ impl NativeProducer {
     /// Waits until everything before `head` is visible to queries; throws when the bound has passed.
     #[napi]
     pub fn wait_visible(&self, head: u32) -> napi::Result<()> {
-        self.entry.store.wait_visible(&self.ring, head).map_err(js_error)
+        self.entry
+            .store
+            .wait_visible(&self.ring, head)
+            .map_err(js_error)
     }
 
     /// The same without blocking the thread.

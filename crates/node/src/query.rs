@@ -38,7 +38,8 @@ pub struct NativeQuery {
 }
 
 fn range(start: Option<&BigInt>, end: Option<&BigInt>) -> Option<Range<i64>> {
-    (start.is_some() || end.is_some()).then(|| start.map_or(i64::MIN, clamped_i64)..end.map_or(i64::MAX, clamped_i64))
+    (start.is_some() || end.is_some())
+        .then(|| start.map_or(i64::MIN, clamped_i64)..end.map_or(i64::MAX, clamped_i64))
 }
 
 impl NativeQuery {
@@ -87,7 +88,11 @@ struct Asker {
 
 impl Asker {
     fn of(producer: &NativeProducer, head: u32) -> Self {
-        Self { producer: Arc::clone(&producer.ring), head: head, entry: Arc::clone(&producer.entry) }
+        Self {
+            producer: Arc::clone(&producer.ring),
+            head: head,
+            entry: Arc::clone(&producer.entry),
+        }
     }
 
     /// The log once everything is in it that the asking thread recorded before it asked.
@@ -98,8 +103,16 @@ impl Asker {
 
     fn run(&self, query: &Query, cancel: &Cancel) -> Result<(Answer, Vec<LossRange>), Error> {
         let answer = execute(query, self.snapshot()?, cancel)?;
-        let timestamps = query.filter.timestamps.clone().unwrap_or(i64::MIN..i64::MAX);
-        let lost = self.entry.store.shared().lost_between(timestamps.start, timestamps.end);
+        let timestamps = query
+            .filter
+            .timestamps
+            .clone()
+            .unwrap_or(i64::MIN..i64::MAX);
+        let lost = self
+            .entry
+            .store
+            .shared()
+            .lost_between(timestamps.start, timestamps.end);
         Ok((answer, lost))
     }
 }
@@ -120,28 +133,54 @@ impl NativeStore {
         let cancel = cancel.map_or_else(Arc::default, |token| Arc::clone(&token.cancel));
         let query = query.into_query();
         let leases = Arc::clone(&self.leases);
-        pool::promise(env, move || asker.run(&query, &cancel).map(|(answer, lost)| NativeAnswer::new(answer, lost, leases)))
+        pool::promise(env, move || {
+            asker
+                .run(&query, &cancel)
+                .map(|(answer, lost)| NativeAnswer::new(answer, lost, leases))
+        })
     }
 
     /// Runs a query on this thread.
     #[napi]
-    pub fn query_sync(&self, query: NativeQuery, producer: &NativeProducer, head: u32, timeout_ms: f64) -> napi::Result<NativeAnswer> {
+    pub fn query_sync(
+        &self,
+        query: NativeQuery,
+        producer: &NativeProducer,
+        head: u32,
+        timeout_ms: f64,
+    ) -> napi::Result<NativeAnswer> {
         let cancel = Cancel::at(Instant::now() + Duration::from_millis(timeout_ms as u64));
-        let (answer, lost) = Asker::of(producer, head).run(&query.into_query(), &cancel).map_err(js_error)?;
+        let (answer, lost) = Asker::of(producer, head)
+            .run(&query.into_query(), &cancel)
+            .map_err(js_error)?;
         Ok(NativeAnswer::new(answer, lost, Arc::clone(&self.leases)))
     }
 
     /// The event of an id that TypeScript has checked, or null.
     #[napi]
-    pub fn event<'env>(&self, env: &'env Env, id: String, producer: &NativeProducer, head: u32) -> napi::Result<Object<'env>> {
+    pub fn event<'env>(
+        &self,
+        env: &'env Env,
+        id: String,
+        producer: &NativeProducer,
+        head: u32,
+    ) -> napi::Result<Object<'env>> {
         let asker = Asker::of(producer, head);
         let leases = Arc::clone(&self.leases);
-        pool::promise(env, move || find(&asker, &id).map(|answer| answer.map(|answer| NativeAnswer::new(answer, Vec::new(), leases))))
+        pool::promise(env, move || {
+            find(&asker, &id)
+                .map(|answer| answer.map(|answer| NativeAnswer::new(answer, Vec::new(), leases)))
+        })
     }
 
     /// The same on this thread.
     #[napi]
-    pub fn event_sync(&self, id: String, producer: &NativeProducer, head: u32) -> napi::Result<Option<NativeAnswer>> {
+    pub fn event_sync(
+        &self,
+        id: String,
+        producer: &NativeProducer,
+        head: u32,
+    ) -> napi::Result<Option<NativeAnswer>> {
         let answer = find(&Asker::of(producer, head), &id).map_err(js_error)?;
         Ok(answer.map(|answer| NativeAnswer::new(answer, Vec::new(), Arc::clone(&self.leases))))
     }

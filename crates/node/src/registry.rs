@@ -32,7 +32,10 @@ pub(crate) fn add(store: Store) -> Arc<Entry> {
         registry.next_id += 1;
         let id = registry.next_id;
         // Guards against a handle of an earlier run of this process id; it keeps no secret.
-        let nonce = format!("{:016x}", RandomState::new().hash_one((id, std::process::id())));
+        let nonce = format!(
+            "{:016x}",
+            RandomState::new().hash_one((id, std::process::id()))
+        );
         let entry = Arc::new(Entry { id, nonce, store });
         registry.entries.insert(id, Arc::clone(&entry));
         entry
@@ -44,7 +47,8 @@ pub(crate) fn add(store: Store) -> Arc<Entry> {
 /// # Errors
 /// `CLOSED` when there is none: it has been closed, or the handle is of another copy of the addon.
 pub(crate) fn find(id: u32, nonce: &str) -> Result<Arc<Entry>, Error> {
-    let entry = with(|registry| registry.entries.get(&id).cloned()).filter(|entry| entry.nonce == nonce);
+    let entry =
+        with(|registry| registry.entries.get(&id).cloned()).filter(|entry| entry.nonce == nonce);
     entry.filter(|entry| !entry.store.shared().is_closed()).ok_or_else(|| {
         Error::new(
             ErrorCode::Closed,

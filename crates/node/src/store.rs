@@ -105,7 +105,11 @@ pub struct NativeStore {
 
 /// Opens a recording in memory. `raw_now_ns` is `process.hrtime.bigint()`.
 #[napi]
-pub fn open_store(env: &Env, options: NativeStoreOptions, raw_now_ns: BigInt) -> napi::Result<NativeStore> {
+pub fn open_store(
+    env: &Env,
+    options: NativeStoreOptions,
+    raw_now_ns: BigInt,
+) -> napi::Result<NativeStore> {
     // A worker that alone has loaded the addon unloads it when it ends; the writer thread and external buffers
     // outlive it.
     napi::bindgen_prelude::retain_current_module_for_unload_safety();
@@ -115,7 +119,10 @@ pub fn open_store(env: &Env, options: NativeStoreOptions, raw_now_ns: BigInt) ->
         registry::remove(entry.id);
         entry.store.close_soon();
     })?;
-    Ok(NativeStore { entry, leases: Arc::default() })
+    Ok(NativeStore {
+        entry,
+        leases: Arc::default(),
+    })
 }
 
 /// Opens the recording that a handle names in this thread.
@@ -124,11 +131,16 @@ pub fn attach_store(registry_id: u32, nonce: String, process_id: u32) -> napi::R
     napi::bindgen_prelude::retain_current_module_for_unload_safety();
     let own = std::process::id();
     if process_id != own {
-        let message = format!("handle: expected one of this process ({own}), got one of process {process_id}; a handle does not cross processes");
+        let message = format!(
+            "handle: expected one of this process ({own}), got one of process {process_id}; a handle does not cross processes"
+        );
         return Err(js_error(Error::new(ErrorCode::InvalidArgument, message)));
     }
     let entry = registry::find(registry_id, &nonce).map_err(js_error)?;
-    Ok(NativeStore { entry, leases: Arc::default() })
+    Ok(NativeStore {
+        entry,
+        leases: Arc::default(),
+    })
 }
 
 #[napi]
@@ -166,16 +178,29 @@ impl NativeStore {
     /// A producer for this thread; `thread_label` is its default pid.
     #[napi]
     pub fn create_producer(&self, env: &Env, thread_label: String) -> napi::Result<NativeProducer> {
-        let ring = self.entry.store.add_producer(&thread_label).map_err(js_error)?;
+        let ring = self
+            .entry
+            .store
+            .add_producer(&thread_label)
+            .map_err(js_error)?;
         let of_thread = (Arc::clone(&self.entry), ring.producer());
-        env.add_env_cleanup_hook(of_thread, |(entry, number)| entry.store.remove_producer(number))?;
-        Ok(NativeProducer { entry: Arc::clone(&self.entry), ring })
+        env.add_env_cleanup_hook(of_thread, |(entry, number)| {
+            entry.store.remove_producer(number)
+        })?;
+        Ok(NativeProducer {
+            entry: Arc::clone(&self.entry),
+            ring,
+        })
     }
 
     /// # Errors
     /// `CLOSED`.
     fn ensure_open(&self) -> napi::Result<()> {
-        if self.entry.store.shared().is_closed() { Err(js_error(Error::closed())) } else { Ok(()) }
+        if self.entry.store.shared().is_closed() {
+            Err(js_error(Error::closed()))
+        } else {
+            Ok(())
+        }
     }
 
     /// Both clocks.
@@ -185,7 +210,10 @@ impl NativeStore {
         let clock = &self.entry.store.shared().clock;
         let timestamp = clock.raw_now_ns().saturating_add(clock.offset_ns());
         let wall_time = timestamp.saturating_add(clock.wall_minus_timestamp_ns());
-        Ok(NativeNow { timestamp: BigInt::from(timestamp), wall_time: BigInt::from(wall_time) })
+        Ok(NativeNow {
+            timestamp: BigInt::from(timestamp),
+            wall_time: BigInt::from(wall_time),
+        })
     }
 
     /// Counts as of now.

@@ -10,7 +10,10 @@ pub struct Bitmap {
 impl Bitmap {
     /// All of the rows `range` out of `rows`.
     pub fn of_range(rows: usize, range: std::ops::Range<usize>) -> Self {
-        let mut bitmap = Self { words: vec![0; rows.div_ceil(64)], rows };
+        let mut bitmap = Self {
+            words: vec![0; rows.div_ceil(64)],
+            rows,
+        };
         for (index, word) in bitmap.words.iter_mut().enumerate() {
             let start = range.start.clamp(index * 64, index * 64 + 64) - index * 64;
             let end = range.end.clamp(index * 64, index * 64 + 64) - index * 64;
@@ -30,7 +33,9 @@ impl Bitmap {
             if *word == 0 {
                 continue;
             }
-            let kept = values.iter().enumerate().fold(0, |kept, (bit, &value)| kept | u64::from(keep(value)) << bit);
+            let kept = values.iter().enumerate().fold(0, |kept, (bit, &value)| {
+                kept | u64::from(keep(value)) << bit
+            });
             *word &= kept;
         }
     }
@@ -51,7 +56,10 @@ impl Bitmap {
 
     /// How many rows are in.
     pub fn count(&self) -> usize {
-        self.words.iter().map(|word| word.count_ones() as usize).sum()
+        self.words
+            .iter()
+            .map(|word| word.count_ones() as usize)
+            .sum()
     }
 
     /// The rows that are in, ascending.

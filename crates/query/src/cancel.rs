@@ -15,7 +15,10 @@ pub struct Cancel {
 impl Cancel {
     /// Stops the query at `deadline`, besides when it is asked to.
     pub fn at(deadline: Instant) -> Self {
-        Self { cancelled: AtomicBool::new(false), deadline: Some(deadline) }
+        Self {
+            cancelled: AtomicBool::new(false),
+            deadline: Some(deadline),
+        }
     }
 
     /// Asks the query to stop.
@@ -29,8 +32,13 @@ impl Cancel {
         if self.cancelled.load(Ordering::Relaxed) {
             return Err(Error::new(ErrorCode::Closed, "the query was cancelled"));
         }
-        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            return Err(Error::resource_exhausted("the query did not finish within timeoutMs"));
+        if self
+            .deadline
+            .is_some_and(|deadline| Instant::now() >= deadline)
+        {
+            return Err(Error::resource_exhausted(
+                "the query did not finish within timeoutMs",
+            ));
         }
         Ok(())
     }

@@ -46,12 +46,16 @@ pub(crate) struct Locator<'a> {
 
 impl<'a> Locator<'a> {
     pub(crate) fn new(snapshot: &'a Snapshot) -> Self {
-        Self { segments: snapshot.segments().collect() }
+        Self {
+            segments: snapshot.segments().collect(),
+        }
     }
 
     /// The index of the segment that holds `seq`, which must be in the snapshot.
     pub(crate) fn index_of(&self, seq: u64) -> usize {
-        self.segments.partition_point(|(segment, _)| segment.base_seq <= seq) - 1
+        self.segments
+            .partition_point(|(segment, _)| segment.base_seq <= seq)
+            - 1
     }
 
     pub(crate) fn segment(&self, index: usize) -> (&'a Arc<Segment>, usize) {
@@ -67,7 +71,14 @@ impl<'a> Locator<'a> {
 pub fn execute(query: &Query, snapshot: Snapshot, cancel: &Cancel) -> Result<Answer, Error> {
     let selection = select(&query.filter, &snapshot, query.limit, cancel)?;
     let (batches, gathered_bytes) = batches_of(&selection.rows, &snapshot)?;
-    Ok(Answer { batches, total: selection.total, watermark: snapshot.watermark, gathered_bytes, rows: selection.rows, snapshot })
+    Ok(Answer {
+        batches,
+        total: selection.total,
+        watermark: snapshot.watermark,
+        gathered_bytes,
+        rows: selection.rows,
+        snapshot,
+    })
 }
 
 /// The event with this id as an answer of one row.
@@ -78,12 +89,22 @@ pub fn find_event(event_id: u64, snapshot: Snapshot) -> Result<Option<Answer>, E
     // The newest first: who asks for one event mostly just saw it.
     let found = snapshot.segments().rev().find_map(|(segment, rows)| {
         let row = segment.row_of(event_id, rows)?;
-        Some(RowRef { timestamp: segment.columns.timestamp.slice(rows)[row], seq: segment.base_seq + row as u64 })
+        Some(RowRef {
+            timestamp: segment.columns.timestamp.slice(rows)[row],
+            seq: segment.base_seq + row as u64,
+        })
     });
     let Some(row) = found else { return Ok(None) };
     let rows = vec![row];
     let (batch, gathered_bytes) = gather(&rows, &Locator::new(&snapshot))?;
-    Ok(Some(Answer { batches: vec![batch], total: 1, watermark: snapshot.watermark, gathered_bytes, rows, snapshot }))
+    Ok(Some(Answer {
+        batches: vec![batch],
+        total: 1,
+        watermark: snapshot.watermark,
+        gathered_bytes,
+        rows,
+        snapshot,
+    }))
 }
 
 /// Splits the rows into runs that are handed out as they are and stretches that are gathered.
@@ -119,7 +140,11 @@ fn run_length(rows: &[RowRef], locator: &Locator<'_>) -> usize {
     let first = rows[0].seq;
     let (segment, visible) = locator.segment(locator.index_of(first));
     let left = (segment.base_seq + visible as u64 - first) as usize;
-    let neighbours = rows.iter().zip(first..).take(left).take_while(|(row, seq)| row.seq == *seq);
+    let neighbours = rows
+        .iter()
+        .zip(first..)
+        .take(left)
+        .take_while(|(row, seq)| row.seq == *seq);
     neighbours.count()
 }
 
@@ -152,18 +177,29 @@ impl Answer {
         } else {
             &self.batches
         };
-        let io = |error: arrow_schema::ArrowError| Error::new(ErrorCode::Io, format!("the answer cannot be written as Arrow IPC: {error}"));
+        let io = |error: arrow_schema::ArrowError| {
+            Error::new(
+                ErrorCode::Io,
+                format!("the answer cannot be written as Arrow IPC: {error}"),
+            )
+        };
         let schema = event_schema();
         let mut bytes = Vec::new();
         match format {
             IpcFormat::Stream => {
                 let mut writer = StreamWriter::try_new(&mut bytes, &schema).map_err(io)?;
-                batches.iter().try_for_each(|batch| writer.write(batch)).map_err(io)?;
+                batches
+                    .iter()
+                    .try_for_each(|batch| writer.write(batch))
+                    .map_err(io)?;
                 writer.finish().map_err(io)?;
             }
             IpcFormat::File => {
                 let mut writer = FileWriter::try_new(&mut bytes, &schema).map_err(io)?;
-                batches.iter().try_for_each(|batch| writer.write(batch)).map_err(io)?;
+                batches
+                    .iter()
+                    .try_for_each(|batch| writer.write(batch))
+                    .map_err(io)?;
                 writer.finish().map_err(io)?;
             }
         }

@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use kinescope_store::{Segment, columns::{DictionaryColumn, NullableColumn}};
+use kinescope_store::{
+    Segment,
+    columns::{DictionaryColumn, NullableColumn},
+};
 
 use crate::bitmap::Bitmap;
 
@@ -26,30 +29,49 @@ pub fn matching_rows(filter: &Filter, segment: &Segment, rows: usize) -> Option<
     let dictionary_filters = [
         (DictionaryColumn::EventType, None, &filter.event_types),
         (DictionaryColumn::Pid, None, &filter.pids),
-        (DictionaryColumn::CorrelationId, Some(NullableColumn::CorrelationId), &filter.correlation_ids),
+        (
+            DictionaryColumn::CorrelationId,
+            Some(NullableColumn::CorrelationId),
+            &filter.correlation_ids,
+        ),
     ];
     let mut code_filters = Vec::new();
     for (column, nullable, texts) in dictionary_filters {
         if let Some(texts) = texts {
             let dictionary = &segment.columns.dictionaries[column as usize];
-            let codes: Vec<i32> = texts.iter().filter_map(|text| dictionary.code_of(text)).map(|code| code as i32).collect();
+            let codes: Vec<i32> = texts
+                .iter()
+                .filter_map(|text| dictionary.code_of(text))
+                .map(|code| code as i32)
+                .collect();
             if codes.is_empty() {
                 return None;
             }
             code_filters.push((column, nullable, codes));
         }
     }
-    let mut matching = Bitmap::of_range(rows, in_time_range(filter.timestamps.as_ref(), segment, rows));
+    let mut matching = Bitmap::of_range(
+        rows,
+        in_time_range(filter.timestamps.as_ref(), segment, rows),
+    );
     if let Some(range) = &filter.timestamps
         && !segment.bounds.in_time_order()
     {
-        matching.retain(segment.columns.timestamp.slice(rows), |timestamp| range.contains(&timestamp));
+        matching.retain(segment.columns.timestamp.slice(rows), |timestamp| {
+            range.contains(&timestamp)
+        });
     }
     if let Some(range) = &filter.wall_times {
-        matching.retain(segment.columns.wall_time.slice(rows), |wall_time| range.contains(&wall_time));
+        matching.retain(segment.columns.wall_time.slice(rows), |wall_time| {
+            range.contains(&wall_time)
+        });
     }
     for (column, nullable, codes) in code_filters {
-        retain_codes(&mut matching, segment.columns.codes[column as usize].slice(rows), codes);
+        retain_codes(
+            &mut matching,
+            segment.columns.codes[column as usize].slice(rows),
+            codes,
+        );
         // An absent value has code 0 in its place.
         if let Some(nullable) = nullable {
             matching.retain_rows(|row| segment.is_valid(nullable, row));
@@ -60,7 +82,9 @@ pub fn matching_rows(filter: &Filter, segment: &Segment, rows: usize) -> Option<
 
 /// The rows that the time range leaves, as far as that can be told without looking at each of them.
 fn in_time_range(timestamps: Option<&Range<i64>>, segment: &Segment, rows: usize) -> Range<usize> {
-    let Some(range) = timestamps else { return 0..rows };
+    let Some(range) = timestamps else {
+        return 0..rows;
+    };
     if segment.bounds.max_timestamp() < range.start || segment.bounds.min_timestamp() >= range.end {
         return 0..0;
     }
@@ -69,7 +93,10 @@ fn in_time_range(timestamps: Option<&Range<i64>>, segment: &Segment, rows: usize
     }
     let timestamps = segment.columns.timestamp.slice(rows);
     let start = timestamps.partition_point(|&timestamp| timestamp < range.start);
-    start..timestamps.partition_point(|&timestamp| timestamp < range.end).max(start)
+    start
+        ..timestamps
+            .partition_point(|&timestamp| timestamp < range.end)
+            .max(start)
 }
 
 fn retain_codes(matching: &mut Bitmap, codes: &[i32], mut wanted: Vec<i32>) {

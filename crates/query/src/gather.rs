@@ -7,7 +7,9 @@ use arrow_array::{ArrayRef, RecordBatch, make_array};
 use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer};
 use arrow_data::{ArrayData, ArrayDataBuilder};
 use arrow_schema::{ArrowError, DataType};
-use kinescope_store::columns::{DictionaryColumn, NullableColumn, event_schema, tag_entry_fields, tags_type};
+use kinescope_store::columns::{
+    DictionaryColumn, NullableColumn, event_schema, tag_entry_fields, tags_type,
+};
 use kinescope_store::{Error, ErrorCode, Segment};
 
 use crate::execute::Locator;
@@ -46,22 +48,32 @@ struct Span {
 
 impl Slab {
     fn put<const N: usize>(&mut self, values: impl Iterator<Item = [u8; N]>) -> Span {
-        self.bytes.resize(self.bytes.len().next_multiple_of(ALIGNMENT_BYTES), 0);
+        self.bytes
+            .resize(self.bytes.len().next_multiple_of(ALIGNMENT_BYTES), 0);
         let offset = self.bytes.len();
         values.for_each(|value| self.bytes.extend_from_slice(&value));
-        Span { offset, len: self.bytes.len() - offset }
+        Span {
+            offset,
+            len: self.bytes.len() - offset,
+        }
     }
 
     /// Offsets and bytes of texts.
-    fn put_texts<'a>(&mut self, texts: impl Iterator<Item = &'a str> + Clone) -> Result<(Span, Span), Error> {
+    fn put_texts<'a>(
+        &mut self,
+        texts: impl Iterator<Item = &'a str> + Clone,
+    ) -> Result<(Span, Span), Error> {
         let total: usize = texts.clone().map(str::len).sum();
-        i32::try_from(total).map_err(|_| Error::resource_exhausted("the answer's text is over 2 GiB; ask for fewer rows"))?;
+        i32::try_from(total).map_err(|_| {
+            Error::resource_exhausted("the answer's text is over 2 GiB; ask for fewer rows")
+        })?;
         let ends = texts.clone().scan(0i32, |end, text| {
             *end += text.len() as i32;
             Some(*end)
         });
         let offsets = self.put(std::iter::once(0).chain(ends).map(i32::to_le_bytes));
-        self.bytes.resize(self.bytes.len().next_multiple_of(ALIGNMENT_BYTES), 0);
+        self.bytes
+            .resize(self.bytes.len().next_multiple_of(ALIGNMENT_BYTES), 0);
         let offset = self.bytes.len();
         self.bytes.reserve(total);
         texts.for_each(|text| self.bytes.extend_from_slice(text.as_bytes()));
@@ -69,7 +81,12 @@ impl Slab {
     }
 
     fn put_bits(&mut self, bits: &[bool]) -> Span {
-        let packed = bits.chunks(8).map(|bits| [bits.iter().enumerate().fold(0u8, |byte, (bit, &set)| byte | u8::from(set) << bit)]);
+        let packed = bits.chunks(8).map(|bits| {
+            [bits
+                .iter()
+                .enumerate()
+                .fold(0u8, |byte, (bit, &set)| byte | u8::from(set) << bit)]
+        });
         self.put(packed)
     }
 }
@@ -78,22 +95,42 @@ impl Slab {
 ///
 /// # Errors
 /// `RESOURCE_EXHAUSTED` when a column's text is over 2 GiB; `IO` for a bug.
-pub(crate) fn gather(rows: &[RowRef], locator: &Locator<'_>) -> Result<(RecordBatch, usize), Error> {
+pub(crate) fn gather(
+    rows: &[RowRef],
+    locator: &Locator<'_>,
+) -> Result<(RecordBatch, usize), Error> {
     let places: Vec<Place<'_>> = rows.iter().map(|row| place(row.seq, locator)).collect();
-    let mut columns = Columns { places: &places, slab: Slab::default(), parts: Vec::new() };
+    let mut columns = Columns {
+        places: &places,
+        slab: Slab::default(),
+        parts: Vec::new(),
+    };
     columns.all()?;
     let Columns { slab, parts, .. } = columns;
     let bytes = slab.bytes.len();
     let slab: Buffer = slab.bytes.into();
-    let arrays = parts.into_iter().map(|part| part.build(&slab, rows.len())).collect::<Result<Vec<_>, ArrowError>>();
+    let arrays = parts
+        .into_iter()
+        .map(|part| part.build(&slab, rows.len()))
+        .collect::<Result<Vec<_>, ArrowError>>();
     let batch = arrays.and_then(|arrays| RecordBatch::try_new(event_schema(), arrays));
-    batch.map(|batch| (batch, bytes)).map_err(|error| Error::new(ErrorCode::Io, format!("gathered rows are not valid Arrow: {error}")))
+    batch.map(|batch| (batch, bytes)).map_err(|error| {
+        Error::new(
+            ErrorCode::Io,
+            format!("gathered rows are not valid Arrow: {error}"),
+        )
+    })
 }
 
 fn place<'a>(seq: u64, locator: &Locator<'a>) -> Place<'a> {
     let segment_index = locator.index_of(seq);
     let (segment, visible) = locator.segment(segment_index);
-    Place { segment, visible, segment_index, row: (seq - segment.base_seq) as usize }
+    Place {
+        segment,
+        visible,
+        segment_index,
+        row: (seq - segment.base_seq) as usize,
+    }
 }
 
 /// A column whose bytes are in the slab.
@@ -106,28 +143,54 @@ struct Part {
 enum PartKind {
     Values(Span),
     Text((Span, Span)),
-    Dictionary { codes: Span, texts: (Span, Span), len: usize },
-    Tags { offsets: Span, keys: (Span, Span), values: (Span, Span), len: usize },
+    Dictionary {
+        codes: Span,
+        texts: (Span, Span),
+        len: usize,
+    },
+    Tags {
+        offsets: Span,
+        keys: (Span, Span),
+        values: (Span, Span),
+        len: usize,
+    },
 }
 
 impl Part {
     fn build(self, slab: &Buffer, rows: usize) -> Result<ArrayRef, ArrowError> {
         let slice = |span: Span| slab.slice_with_length(span.offset, span.len);
         let text = |(offsets, bytes): (Span, Span), len: usize| {
-            ArrayData::builder(DataType::Utf8).len(len).add_buffer(slice(offsets)).add_buffer(slice(bytes)).build()
+            ArrayData::builder(DataType::Utf8)
+                .len(len)
+                .add_buffer(slice(offsets))
+                .add_buffer(slice(bytes))
+                .build()
         };
-        let nulls = self.validity.map(|span| NullBuffer::new(BooleanBuffer::new(slice(span), 0, rows)));
+        let nulls = self
+            .validity
+            .map(|span| NullBuffer::new(BooleanBuffer::new(slice(span), 0, rows)));
         let builder: ArrayDataBuilder = ArrayData::builder(self.data_type).len(rows).nulls(nulls);
         let builder = match self.kind {
             PartKind::Values(values) => builder.add_buffer(slice(values)),
-            PartKind::Text((offsets, bytes)) => builder.add_buffer(slice(offsets)).add_buffer(slice(bytes)),
-            PartKind::Dictionary { codes, texts, len } => builder.add_buffer(slice(codes)).add_child_data(text(texts, len)?),
-            PartKind::Tags { offsets, keys, values, len } => {
+            PartKind::Text((offsets, bytes)) => {
+                builder.add_buffer(slice(offsets)).add_buffer(slice(bytes))
+            }
+            PartKind::Dictionary { codes, texts, len } => builder
+                .add_buffer(slice(codes))
+                .add_child_data(text(texts, len)?),
+            PartKind::Tags {
+                offsets,
+                keys,
+                values,
+                len,
+            } => {
                 let entries = ArrayData::builder(DataType::Struct(tag_entry_fields()))
                     .len(len)
                     .add_child_data(text(keys, len)?)
                     .add_child_data(text(values, len)?);
-                builder.add_buffer(slice(offsets)).add_child_data(entries.build()?)
+                builder
+                    .add_buffer(slice(offsets))
+                    .add_child_data(entries.build()?)
             }
         };
         builder.build().map(make_array)
@@ -142,49 +205,95 @@ struct Columns<'a, 'p> {
 
 impl<'a> Columns<'a, '_> {
     fn all(&mut self) -> Result<(), Error> {
-        self.values(None, |place| place.segment.columns.seq.slice(place.visible)[place.row].to_le_bytes());
-        self.values(None, |place| place.segment.columns.event_id.slice(place.visible)[place.row].to_le_bytes());
-        self.values(None, |place| place.segment.columns.timestamp.slice(place.visible)[place.row].to_le_bytes());
-        self.values(None, |place| place.segment.columns.wall_time.slice(place.visible)[place.row].to_le_bytes());
+        self.values(None, |place| {
+            place.segment.columns.seq.slice(place.visible)[place.row].to_le_bytes()
+        });
+        self.values(None, |place| {
+            place.segment.columns.event_id.slice(place.visible)[place.row].to_le_bytes()
+        });
+        self.values(None, |place| {
+            place.segment.columns.timestamp.slice(place.visible)[place.row].to_le_bytes()
+        });
+        self.values(None, |place| {
+            place.segment.columns.wall_time.slice(place.visible)[place.row].to_le_bytes()
+        });
         self.dictionary(DictionaryColumn::EventType, None)?;
         self.dictionary(DictionaryColumn::Node, None)?;
         self.dictionary(DictionaryColumn::Pid, None)?;
-        self.dictionary(DictionaryColumn::CorrelationId, Some(NullableColumn::CorrelationId))?;
-        self.values(Some(NullableColumn::ParentId), |place| place.segment.columns.parent_id.slice(place.visible)[place.row].to_le_bytes());
+        self.dictionary(
+            DictionaryColumn::CorrelationId,
+            Some(NullableColumn::CorrelationId),
+        )?;
+        self.values(Some(NullableColumn::ParentId), |place| {
+            place.segment.columns.parent_id.slice(place.visible)[place.row].to_le_bytes()
+        });
         self.dictionary(DictionaryColumn::Module, Some(NullableColumn::Module))?;
         self.dictionary(DictionaryColumn::Function, Some(NullableColumn::Function))?;
-        self.values(Some(NullableColumn::Arity), |place| place.segment.columns.arity.slice(place.visible)[place.row].to_le_bytes());
+        self.values(Some(NullableColumn::Arity), |place| {
+            place.segment.columns.arity.slice(place.visible)[place.row].to_le_bytes()
+        });
         self.dictionary(DictionaryColumn::File, Some(NullableColumn::File))?;
-        self.values(Some(NullableColumn::Line), |place| place.segment.columns.line.slice(place.visible)[place.row].to_le_bytes());
+        self.values(Some(NullableColumn::Line), |place| {
+            place.segment.columns.line.slice(place.visible)[place.row].to_le_bytes()
+        });
         self.tags()?;
         let validity = self.validity(Some(NullableColumn::Data));
-        let texts = self.slab.put_texts(self.places.iter().map(|place| place.segment.columns.data.text(place.row)))?;
+        let texts = self.slab.put_texts(
+            self.places
+                .iter()
+                .map(|place| place.segment.columns.data.text(place.row)),
+        )?;
         self.push(validity, PartKind::Text(texts));
         Ok(())
     }
 
     fn push(&mut self, validity: Option<Span>, kind: PartKind) {
         let data_type = event_schema().field(self.parts.len()).data_type().clone();
-        self.parts.push(Part { data_type, validity, kind });
+        self.parts.push(Part {
+            data_type,
+            validity,
+            kind,
+        });
     }
 
     fn validity(&mut self, column: Option<NullableColumn>) -> Option<Span> {
-        let bits: Vec<bool> = self.places.iter().map(|place| column.is_none_or(|column| place.segment.is_valid(column, place.row))).collect();
+        let bits: Vec<bool> = self
+            .places
+            .iter()
+            .map(|place| column.is_none_or(|column| place.segment.is_valid(column, place.row)))
+            .collect();
         bits.contains(&false).then(|| self.slab.put_bits(&bits))
     }
 
-    fn values<const N: usize>(&mut self, nullable: Option<NullableColumn>, value: impl Fn(&Place<'_>) -> [u8; N]) {
+    fn values<const N: usize>(
+        &mut self,
+        nullable: Option<NullableColumn>,
+        value: impl Fn(&Place<'_>) -> [u8; N],
+    ) {
         let validity = self.validity(nullable);
         let values = self.slab.put(self.places.iter().map(value));
         self.push(validity, PartKind::Values(values));
     }
 
-    fn dictionary(&mut self, column: DictionaryColumn, nullable: Option<NullableColumn>) -> Result<(), Error> {
+    fn dictionary(
+        &mut self,
+        column: DictionaryColumn,
+        nullable: Option<NullableColumn>,
+    ) -> Result<(), Error> {
         let validity = self.validity(nullable);
         let recoded = self.recode(column, nullable);
-        let codes = self.slab.put(recoded.codes.iter().map(|code| code.to_le_bytes()));
+        let codes = self
+            .slab
+            .put(recoded.codes.iter().map(|code| code.to_le_bytes()));
         let texts = self.slab.put_texts(recoded.texts.iter().copied())?;
-        self.push(validity, PartKind::Dictionary { codes, texts, len: recoded.texts.len() });
+        self.push(
+            validity,
+            PartKind::Dictionary {
+                codes,
+                texts,
+                len: recoded.texts.len(),
+            },
+        );
         Ok(())
     }
 
@@ -206,7 +315,8 @@ impl<'a> Columns<'a, '_> {
                 _ => match by_code.entry(key) {
                     Entry::Occupied(entry) => *entry.get(),
                     Entry::Vacant(entry) => {
-                        let text = place.segment.columns.dictionaries[column as usize].text(code as usize);
+                        let text =
+                            place.segment.columns.dictionaries[column as usize].text(code as usize);
                         *entry.insert(*by_text.entry(text).or_insert_with(|| {
                             recoded.texts.push(text);
                             recoded.texts.len() as i32 - 1
@@ -230,14 +340,39 @@ impl<'a> Columns<'a, '_> {
             *end += range(place).len() as i32;
             Some(*end)
         });
-        let offsets = self.slab.put(std::iter::once(0).chain(ends).map(i32::to_le_bytes));
+        let offsets = self
+            .slab
+            .put(std::iter::once(0).chain(ends).map(i32::to_le_bytes));
         let len = self.places.iter().map(|place| range(place).len()).sum();
-        let entries = self.places.iter().flat_map(|place| range(place).map(move |entry| (place.segment, entry)));
-        let keys = self.slab.put_texts(entries.clone().map(|(segment, entry)| segment.columns.tag_keys.text(entry)))?;
-        let values = self.slab.put_texts(entries.map(|(segment, entry)| segment.columns.tag_values.text(entry)))?;
-        debug_assert_eq!(self.parts.len(), event_schema().index_of("tags").unwrap_or_default());
-        debug_assert_eq!(event_schema().field(self.parts.len()).data_type(), &tags_type());
-        self.push(validity, PartKind::Tags { offsets, keys, values, len });
+        let entries = self
+            .places
+            .iter()
+            .flat_map(|place| range(place).map(move |entry| (place.segment, entry)));
+        let keys = self.slab.put_texts(
+            entries
+                .clone()
+                .map(|(segment, entry)| segment.columns.tag_keys.text(entry)),
+        )?;
+        let values = self
+            .slab
+            .put_texts(entries.map(|(segment, entry)| segment.columns.tag_values.text(entry)))?;
+        debug_assert_eq!(
+            self.parts.len(),
+            event_schema().index_of("tags").unwrap_or_default()
+        );
+        debug_assert_eq!(
+            event_schema().field(self.parts.len()).data_type(),
+            &tags_type()
+        );
+        self.push(
+            validity,
+            PartKind::Tags {
+                offsets,
+                keys,
+                values,
+                len,
+            },
+        );
         Ok(())
     }
 }

@@ -30,7 +30,12 @@ pub struct Selection {
 ///
 /// # Errors
 /// As [`Cancel::check`].
-pub fn select(filter: &Filter, snapshot: &Snapshot, limit: usize, cancel: &Cancel) -> Result<Selection, Error> {
+pub fn select(
+    filter: &Filter,
+    snapshot: &Snapshot,
+    limit: usize,
+    cancel: &Cancel,
+) -> Result<Selection, Error> {
     let mut selection = Selection::default();
     let mut first = First::new(limit);
     for (segment, rows) in snapshot.segments() {
@@ -54,17 +59,28 @@ struct First {
 
 impl First {
     fn new(limit: usize) -> Self {
-        Self { limit, rows: Vec::new(), bound: None }
+        Self {
+            limit,
+            rows: Vec::new(),
+            bound: None,
+        }
     }
 
     fn offer(&mut self, segment: &Arc<Segment>, rows: usize, matching: &Bitmap) {
         let in_time_order = segment.bounds.in_time_order();
-        if self.limit == 0 || self.bound.is_some_and(|bound| segment.bounds.min_timestamp() > bound.timestamp) {
+        if self.limit == 0
+            || self
+                .bound
+                .is_some_and(|bound| segment.bounds.min_timestamp() > bound.timestamp)
+        {
             return;
         }
         let timestamps = segment.columns.timestamp.slice(rows);
         for (taken, row) in matching.iter().enumerate() {
-            let candidate = RowRef { timestamp: timestamps[row], seq: segment.base_seq + row as u64 };
+            let candidate = RowRef {
+                timestamp: timestamps[row],
+                seq: segment.base_seq + row as u64,
+            };
             if self.bound.is_none_or(|bound| candidate < bound) {
                 self.rows.push(candidate);
                 if self.rows.len() >= self.limit.saturating_mul(2).max(1024) {

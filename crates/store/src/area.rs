@@ -47,7 +47,11 @@ impl<T: ArrowNativeType> Area<T> {
     /// `RESOURCE_EXHAUSTED` when the system gives no memory or the size overflows.
     pub fn with_capacity(capacity: usize) -> Result<AreaWriter<T>, Error> {
         let capacity = capacity.max(1);
-        let exhausted = || Error::resource_exhausted(format!("no memory for {capacity} elements of a segment's column"));
+        let exhausted = || {
+            Error::resource_exhausted(format!(
+                "no memory for {capacity} elements of a segment's column"
+            ))
+        };
         let layout = Layout::array::<T>(capacity)
             .and_then(|layout| layout.align_to(ALIGNMENT_BYTES))
             .map_err(|_| exhausted())?;
@@ -56,10 +60,18 @@ impl<T: ArrowNativeType> Area<T> {
             (NonNull::new(mapping.as_mut_ptr()), Backing::Mapped(mapping))
         } else {
             // SAFETY: the layout is not empty, because capacity is at least 1 and no ArrowNativeType is zero-sized.
-            (NonNull::new(unsafe { alloc_zeroed(layout) }), Backing::Heap(layout))
+            (
+                NonNull::new(unsafe { alloc_zeroed(layout) }),
+                Backing::Heap(layout),
+            )
         };
         let start = start.ok_or_else(exhausted)?.cast::<T>();
-        let area = Arc::new(Self { start, capacity, published: AtomicUsize::new(0), backing });
+        let area = Arc::new(Self {
+            start,
+            capacity,
+            published: AtomicUsize::new(0),
+            backing,
+        });
         Ok(AreaWriter { area, len: 0 })
     }
 
@@ -68,7 +80,10 @@ impl<T: ArrowNativeType> Area<T> {
     /// # Panics
     /// When `len` is more than what is published: a bug of the caller, which must take `len` from a snapshot.
     pub fn slice(&self, len: usize) -> &[T] {
-        assert!(len <= self.published.load(Ordering::Acquire), "read beyond what is published");
+        assert!(
+            len <= self.published.load(Ordering::Acquire),
+            "read beyond what is published"
+        );
         // SAFETY: elements below `published` are initialized (zeroed or written) and never written again.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), len) }
     }
@@ -86,14 +101,22 @@ impl<T: ArrowNativeType> Area<T> {
             return Buffer::from(Vec::<T>::new());
         }
         // SAFETY: `size` bytes from `start` are published, hence immutable, and live as long as the Arc.
-        unsafe { Buffer::from_custom_allocation(self.start.cast(), size, Arc::clone(self) as Arc<dyn arrow_buffer::alloc::Allocation>) }
+        unsafe {
+            Buffer::from_custom_allocation(
+                self.start.cast(),
+                size,
+                Arc::clone(self) as Arc<dyn arrow_buffer::alloc::Allocation>,
+            )
+        }
     }
 
     /// Bytes of memory that the published elements take up.
     pub fn used_bytes(&self) -> usize {
         match self.backing {
             Backing::Heap(layout) => layout.size(),
-            Backing::Mapped(_) => (self.published.load(Ordering::Acquire) * size_of::<T>()).next_multiple_of(4096),
+            Backing::Mapped(_) => {
+                (self.published.load(Ordering::Acquire) * size_of::<T>()).next_multiple_of(4096)
+            }
         }
     }
 }
@@ -156,7 +179,13 @@ impl<T: ArrowNativeType> AreaWriter<T> {
         assert!(values.len() <= self.room(), "no room");
         // SAFETY: within capacity by the check, above `published`, and `&mut self` is the only writer, so the
         // ranges cannot overlap: nobody can hold a slice of unpublished elements.
-        unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), self.area.start.as_ptr().add(self.len), values.len()) };
+        unsafe {
+            std::ptr::copy_nonoverlapping(
+                values.as_ptr(),
+                self.area.start.as_ptr().add(self.len),
+                values.len(),
+            )
+        };
         self.len += values.len();
     }
 

@@ -26,26 +26,50 @@ pub fn record_batch(segment: &Segment, rows: usize) -> Result<RecordBatch, Error
         view.primitive(DataType::UInt64, columns.seq.arrow_buffer(rows), None),
         view.primitive(DataType::UInt64, columns.event_id.arrow_buffer(rows), None),
         view.primitive(DataType::Int64, columns.timestamp.arrow_buffer(rows), None),
-        view.primitive(schema.field(3).data_type().clone(), columns.wall_time.arrow_buffer(rows), None),
+        view.primitive(
+            schema.field(3).data_type().clone(),
+            columns.wall_time.arrow_buffer(rows),
+            None,
+        ),
         view.dictionary(DictionaryColumn::EventType, None),
         view.dictionary(DictionaryColumn::Node, None),
         view.dictionary(DictionaryColumn::Pid, None),
-        view.dictionary(DictionaryColumn::CorrelationId, Some(NullableColumn::CorrelationId)),
-        view.primitive(DataType::UInt64, columns.parent_id.arrow_buffer(rows), Some(NullableColumn::ParentId)),
+        view.dictionary(
+            DictionaryColumn::CorrelationId,
+            Some(NullableColumn::CorrelationId),
+        ),
+        view.primitive(
+            DataType::UInt64,
+            columns.parent_id.arrow_buffer(rows),
+            Some(NullableColumn::ParentId),
+        ),
         view.dictionary(DictionaryColumn::Module, Some(NullableColumn::Module)),
         view.dictionary(DictionaryColumn::Function, Some(NullableColumn::Function)),
-        view.primitive(DataType::UInt16, columns.arity.arrow_buffer(rows), Some(NullableColumn::Arity)),
+        view.primitive(
+            DataType::UInt16,
+            columns.arity.arrow_buffer(rows),
+            Some(NullableColumn::Arity),
+        ),
         view.dictionary(DictionaryColumn::File, Some(NullableColumn::File)),
-        view.primitive(DataType::UInt32, columns.line.arrow_buffer(rows), Some(NullableColumn::Line)),
+        view.primitive(
+            DataType::UInt32,
+            columns.line.arrow_buffer(rows),
+            Some(NullableColumn::Line),
+        ),
         view.tags(),
         view.data(),
     ];
-    let arrays = arrays.into_iter().collect::<Result<Vec<ArrayRef>, Error>>()?;
+    let arrays = arrays
+        .into_iter()
+        .collect::<Result<Vec<ArrayRef>, Error>>()?;
     RecordBatch::try_new(schema, arrays).map_err(broken)
 }
 
 fn broken(error: impl std::fmt::Display) -> Error {
-    Error::new(ErrorCode::Io, format!("a segment's columns are not valid Arrow: {error}"))
+    Error::new(
+        ErrorCode::Io,
+        format!("a segment's columns are not valid Arrow: {error}"),
+    )
 }
 
 /// The first `texts` texts of a column as Arrow data.
@@ -53,18 +77,32 @@ fn text_data(column: &TextColumn, texts: usize) -> Result<ArrayData, Error> {
     utf8_data(&column.offsets, &column.bytes, texts)
 }
 
-fn utf8_data(offsets: &Arc<Area<i32>>, bytes: &Arc<Area<u8>>, texts: usize) -> Result<ArrayData, Error> {
+fn utf8_data(
+    offsets: &Arc<Area<i32>>,
+    bytes: &Arc<Area<u8>>,
+    texts: usize,
+) -> Result<ArrayData, Error> {
     let used = offsets.slice(texts + 1)[texts] as usize;
-    trusted(ArrayData::builder(DataType::Utf8).len(texts).add_buffer(offsets.arrow_buffer(texts + 1)).add_buffer(bytes.arrow_buffer(used)))
+    trusted(
+        ArrayData::builder(DataType::Utf8)
+            .len(texts)
+            .add_buffer(offsets.arrow_buffer(texts + 1))
+            .add_buffer(bytes.arrow_buffer(used)),
+    )
 }
 
 /// Builds array data without checking every value.
-#[allow(unsafe_code, reason = "checking every offset, code and byte of a segment again would cost more than a query")]
+#[allow(
+    unsafe_code,
+    reason = "checking every offset, code and byte of a segment again would cost more than a query"
+)]
 fn trusted(builder: arrow_data::ArrayDataBuilder) -> Result<ArrayData, Error> {
     // SAFETY: the buffers come from one segment's areas, which its builder alone has written: offsets grow and
     // end inside the bytes, codes are below the dictionary's length, and bytes are appended from `&str` only.
     // Buffer counts and lengths are still checked.
-    unsafe { builder.skip_validation(true) }.build().map_err(broken)
+    unsafe { builder.skip_validation(true) }
+        .build()
+        .map_err(broken)
 }
 
 struct View<'a> {
@@ -77,22 +115,48 @@ impl View<'_> {
         self.segment.columns.validity[column? as usize].null_buffer(self.rows)
     }
 
-    fn primitive(&self, data_type: DataType, values: Buffer, nullable: Option<NullableColumn>) -> Result<ArrayRef, Error> {
-        trusted(ArrayData::builder(data_type).len(self.rows).add_buffer(values).nulls(self.nulls(nullable))).map(make_array)
+    fn primitive(
+        &self,
+        data_type: DataType,
+        values: Buffer,
+        nullable: Option<NullableColumn>,
+    ) -> Result<ArrayRef, Error> {
+        trusted(
+            ArrayData::builder(data_type)
+                .len(self.rows)
+                .add_buffer(values)
+                .nulls(self.nulls(nullable)),
+        )
+        .map(make_array)
     }
 
-    fn dictionary(&self, column: DictionaryColumn, nullable: Option<NullableColumn>) -> Result<ArrayRef, Error> {
+    fn dictionary(
+        &self,
+        column: DictionaryColumn,
+        nullable: Option<NullableColumn>,
+    ) -> Result<ArrayRef, Error> {
         let dictionary: &Dictionary = &self.segment.columns.dictionaries[column as usize];
         let (offsets, bytes) = dictionary.areas();
         let values = utf8_data(offsets, bytes, dictionary.len())?;
         let codes = self.segment.columns.codes[column as usize].arrow_buffer(self.rows);
         let data_type = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-        trusted(ArrayData::builder(data_type).len(self.rows).add_buffer(codes).nulls(self.nulls(nullable)).add_child_data(values)).map(make_array)
+        trusted(
+            ArrayData::builder(data_type)
+                .len(self.rows)
+                .add_buffer(codes)
+                .nulls(self.nulls(nullable))
+                .add_child_data(values),
+        )
+        .map(make_array)
     }
 
     fn data(&self) -> Result<ArrayRef, Error> {
         let data = text_data(&self.segment.columns.data, self.rows)?;
-        trusted(data.into_builder().nulls(self.nulls(Some(NullableColumn::Data)))).map(make_array)
+        trusted(
+            data.into_builder()
+                .nulls(self.nulls(Some(NullableColumn::Data))),
+        )
+        .map(make_array)
     }
 
     fn tags(&self) -> Result<ArrayRef, Error> {

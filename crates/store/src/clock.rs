@@ -19,14 +19,20 @@ pub struct Clock {
 impl Clock {
     /// A clock that reads `raw_now_ns` now, and whose time line is raw time plus `offset_ns`.
     pub fn new(raw_now_ns: i64, offset_ns: i64) -> Self {
-        let clock = Self { origin: Instant::now(), raw_at_origin_ns: raw_now_ns, offset_ns, wall_minus_raw_ns: AtomicI64::new(0) };
+        let clock = Self {
+            origin: Instant::now(),
+            raw_at_origin_ns: raw_now_ns,
+            offset_ns,
+            wall_minus_raw_ns: AtomicI64::new(0),
+        };
         clock.anchor();
         clock
     }
 
     /// Raw monotonic nanoseconds now.
     pub fn raw_now_ns(&self) -> i64 {
-        self.raw_at_origin_ns.saturating_add(i64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(i64::MAX))
+        self.raw_at_origin_ns
+            .saturating_add(i64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(i64::MAX))
     }
 
     /// What turns raw time into the recording's `timestamp` by addition.
@@ -36,13 +42,18 @@ impl Clock {
 
     /// Takes a new (monotonic, wall) anchor: the wall clock may have been set, or the machine slept.
     pub fn anchor(&self) {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_nanos());
         let wall = i64::try_from(wall).unwrap_or(i64::MAX);
-        self.wall_minus_raw_ns.store(wall.saturating_sub(self.raw_now_ns()), Ordering::Relaxed);
+        self.wall_minus_raw_ns
+            .store(wall.saturating_sub(self.raw_now_ns()), Ordering::Relaxed);
     }
 
     /// Wall time minus `timestamp`, by the last anchor.
     pub fn wall_minus_timestamp_ns(&self) -> i64 {
-        self.wall_minus_raw_ns.load(Ordering::Relaxed).saturating_sub(self.offset_ns)
+        self.wall_minus_raw_ns
+            .load(Ordering::Relaxed)
+            .saturating_sub(self.offset_ns)
     }
 }

@@ -60,12 +60,22 @@ impl NullableColumn {
 
 /// Fields of the entries of the `tags` map.
 pub fn tag_entry_fields() -> Fields {
-    Fields::from(vec![Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Utf8, true)])
+    Fields::from(vec![
+        Field::new("key", DataType::Utf8, false),
+        Field::new("value", DataType::Utf8, true),
+    ])
 }
 
 /// The Arrow type of `tags`.
 pub fn tags_type() -> DataType {
-    DataType::Map(Arc::new(Field::new("entries", DataType::Struct(tag_entry_fields()), false)), false)
+    DataType::Map(
+        Arc::new(Field::new(
+            "entries",
+            DataType::Struct(tag_entry_fields()),
+            false,
+        )),
+        false,
+    )
 }
 
 /// The schema of every segment and of every result without a projection.
@@ -76,7 +86,11 @@ pub fn event_schema() -> SchemaRef {
             Field::new("seq", DataType::UInt64, false),
             Field::new("event_id", DataType::UInt64, false),
             Field::new("timestamp", DataType::Int64, false),
-            Field::new("wall_time", DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), false),
+            Field::new(
+                "wall_time",
+                DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
+                false,
+            ),
             Field::new("event_type", text(), false),
             Field::new("node", text(), false),
             Field::new("pid", text(), false),

@@ -22,6 +22,9 @@ pub struct Context {
 impl Context {
     /// A thread's own context.
     pub fn of_thread(pid: &str) -> Self {
-        Self { pid: pid.to_owned(), ..Self::default() }
+        Self {
+            pid: pid.to_owned(),
+            ..Self::default()
+        }
     }
 }

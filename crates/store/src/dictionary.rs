@@ -1,8 +1,8 @@
 //! The distinct strings of one column in one segment.
 
 use std::hash::BuildHasher;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -46,12 +46,18 @@ impl Dictionary {
     pub fn code_of(&self, text: &str) -> Option<u32> {
         if let Some(codes) = self.codes.get() {
             let hash = FixedState::default().hash_one(text);
-            return codes.find(hash, |&code| self.text(code as usize) == text).copied();
+            return codes
+                .find(hash, |&code| self.text(code as usize) == text)
+                .copied();
         }
         let len = self.len();
         let offsets = self.offsets.slice(len + 1);
         let bytes = self.bytes.slice(offsets[len] as usize);
-        (0..len).find(|&code| &bytes[offsets[code] as usize..offsets[code + 1] as usize] == text.as_bytes()).map(|code| code as u32)
+        (0..len)
+            .find(|&code| {
+                &bytes[offsets[code] as usize..offsets[code + 1] as usize] == text.as_bytes()
+            })
+            .map(|code| code as u32)
     }
 
     /// Offsets and bytes of the first `len` entries, for Arrow.
@@ -85,8 +91,19 @@ impl DictionaryBuilder {
         offsets.push(0);
         offsets.publish();
         let bytes = Area::with_capacity(text_bytes)?;
-        let dictionary = Arc::new(Dictionary { offsets: offsets.area(), bytes: bytes.area(), len: AtomicU32::new(0), codes: OnceLock::new() });
-        Ok(Self { dictionary, offsets, bytes, codes: HashTable::new(), hasher: FixedState::default() })
+        let dictionary = Arc::new(Dictionary {
+            offsets: offsets.area(),
+            bytes: bytes.area(),
+            len: AtomicU32::new(0),
+            codes: OnceLock::new(),
+        });
+        Ok(Self {
+            dictionary,
+            offsets,
+            bytes,
+            codes: HashTable::new(),
+            hasher: FixedState::default(),
+        })
     }
 
     /// The readers' side.
@@ -98,8 +115,13 @@ impl DictionaryBuilder {
     pub fn intern(&mut self, text: &str) -> Option<i32> {
         let hash = self.hasher.hash_one(text);
         let (offsets, bytes) = (self.offsets.written(), self.bytes.written());
-        let entry = |code: u32| &bytes[offsets[code as usize] as usize..offsets[code as usize + 1] as usize];
-        if let Some(&code) = self.codes.find(hash, |&code| entry(code) == text.as_bytes()) {
+        let entry = |code: u32| {
+            &bytes[offsets[code as usize] as usize..offsets[code as usize + 1] as usize]
+        };
+        if let Some(&code) = self
+            .codes
+            .find(hash, |&code| entry(code) == text.as_bytes())
+        {
             return Some(code as i32);
         }
         if self.offsets.room() == 0 || self.bytes.room() < text.len() {
@@ -120,7 +142,9 @@ impl DictionaryBuilder {
     pub fn publish(&mut self) {
         self.bytes.publish();
         self.offsets.publish();
-        self.dictionary.len.store((self.offsets.len() - 1) as u32, Ordering::Release);
+        self.dictionary
+            .len
+            .store((self.offsets.len() - 1) as u32, Ordering::Release);
     }
 
     /// Publishes and leaves the hash index to the readers.

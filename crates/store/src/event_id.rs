@@ -32,7 +32,8 @@ impl EventId {
     /// ```
     pub fn parse(text: &str) -> Option<Self> {
         let (producer, sequence) = text.split_once('-')?;
-        let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let digits =
+            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         if !digits(producer) || !digits(sequence) {
             return None;
         }

@@ -7,7 +7,10 @@
 //! watermark.
 #![deny(unsafe_code)]
 
-#[allow(unsafe_code, reason = "shared append-only memory; every block says why it holds")]
+#[allow(
+    unsafe_code,
+    reason = "shared append-only memory; every block says why it holds"
+)]
 pub mod area;
 pub mod arrow_view;
 pub mod clock;

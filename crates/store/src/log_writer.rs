@@ -102,7 +102,8 @@ impl LogWriter {
             self.shared.counters.stored.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let appended = self.roll(text_bytes(row, context, tags.as_deref()))
+        let appended = self
+            .roll(text_bytes(row, context, tags.as_deref()))
             .is_ok_and(|()| self.try_append(row, context, tags.as_deref()).is_ok());
         if appended {
             self.shared.counters.stored.fetch_add(1, Ordering::Relaxed);
@@ -123,19 +124,31 @@ impl LogWriter {
         }
     }
 
-    fn try_append(&mut self, row: &Row<'_>, context: &Context, tags: Option<&[Tag<'_>]>) -> Result<(), Full> {
+    fn try_append(
+        &mut self,
+        row: &Row<'_>,
+        context: &Context,
+        tags: Option<&[Tag<'_>]>,
+    ) -> Result<(), Full> {
         let codes = self.codes(row, context)?;
         let values = RowValues {
             event_id: row.event_id,
             timestamp: row.timestamp,
-            wall_time: row.wall_time.unwrap_or_else(|| row.timestamp.saturating_add(self.shared.clock.wall_minus_timestamp_ns())),
+            wall_time: row.wall_time.unwrap_or_else(|| {
+                row.timestamp
+                    .saturating_add(self.shared.clock.wall_minus_timestamp_ns())
+            }),
             parent_id: row.parent_id.or(context.parent_id),
             arity: row.site.arity,
             line: row.site.line,
             tags,
             data: row.data,
         };
-        if self.builder.push(&values, &codes) { Ok(()) } else { Err(Full) }
+        if self.builder.push(&values, &codes) {
+            Ok(())
+        } else {
+            Err(Full)
+        }
     }
 
     fn intern(&mut self, column: DictionaryColumn, text: &str) -> Result<i32, Full> {
@@ -147,7 +160,9 @@ impl LogWriter {
         Ok(RowCodes {
             event_type: self.event_type_code(row.event_type)?,
             node: self.node_code(row.node)?,
-            pid: row.pid.map_or(Ok(pid), |pid| self.intern(DictionaryColumn::Pid, pid))?,
+            pid: row
+                .pid
+                .map_or(Ok(pid), |pid| self.intern(DictionaryColumn::Pid, pid))?,
             correlation_id: match row.correlation_id {
                 Inherited::FromContext => correlation_id,
                 Inherited::Nothing => None,
@@ -166,8 +181,11 @@ impl LogWriter {
             return Ok((pid, correlation_id));
         }
         let pid = self.intern(DictionaryColumn::Pid, &context.pid)?;
-        let correlation_id =
-            context.correlation_id.as_deref().map(|id| self.intern(DictionaryColumn::CorrelationId, id)).transpose()?;
+        let correlation_id = context
+            .correlation_id
+            .as_deref()
+            .map(|id| self.intern(DictionaryColumn::CorrelationId, id))
+            .transpose()?;
         context.codes.set(Some((base_seq, pid, correlation_id)));
         Ok((pid, correlation_id))
     }
@@ -194,7 +212,10 @@ impl LogWriter {
         if let Some(code) = self.known.node {
             return Ok(code);
         }
-        let code = self.builder.intern(DictionaryColumn::Node, &self.shared.options.node).ok_or(Full)?;
+        let code = self
+            .builder
+            .intern(DictionaryColumn::Node, &self.shared.options.node)
+            .ok_or(Full)?;
         self.known.node = Some(code);
         Ok(code)
     }
@@ -206,7 +227,8 @@ impl LogWriter {
         {
             return Ok(codes);
         }
-        let mut code = |column, text: Option<&str>| text.map(|text| self.intern(column, text)).transpose();
+        let mut code =
+            |column, text: Option<&str>| text.map(|text| self.intern(column, text)).transpose();
         let codes = SiteCodes {
             module: code(DictionaryColumn::Module, site.module)?,
             function: code(DictionaryColumn::Function, site.function)?,
@@ -221,7 +243,15 @@ impl LogWriter {
     /// Appends the row that says what is missing, and counts it. The row's pid is that of the thread that lost it.
     pub fn append_loss(&mut self, range: &LossRange, pid: &str) {
         self.shared.add_loss(*range);
-        let LossRange { cause, producer, first, last, count, last_timestamp, .. } = *range;
+        let LossRange {
+            cause,
+            producer,
+            first,
+            last,
+            count,
+            last_timestamp,
+            ..
+        } = *range;
         let cause = cause.as_str();
         let data = format!(
             r#"{{"producer":{producer},"first_sequence":{first},"last_sequence":{last},"count":{count},"cause":"{cause}"}}"#
@@ -230,7 +260,10 @@ impl LogWriter {
             event_id: EventId::new(0, self.own_sequence).0,
             timestamp: last_timestamp,
             wall_time: None,
-            event_type: TextRef { id: None, text: "events_lost" },
+            event_type: TextRef {
+                id: None,
+                text: "events_lost",
+            },
             site: SiteRef::default(),
             node: None,
             pid: None,
@@ -250,7 +283,10 @@ impl LogWriter {
 
     /// Seals the open segment and opens the next, with room for a row of `row_text_bytes`.
     fn roll(&mut self, row_text_bytes: usize) -> Result<(), Error> {
-        let next = SegmentBuilder::new(self.builder.next_seq(), Self::limits(self.rows_per_segment, row_text_bytes))?;
+        let next = SegmentBuilder::new(
+            self.builder.next_seq(),
+            Self::limits(self.rows_per_segment, row_text_bytes),
+        )?;
         let sealed = std::mem::replace(&mut self.builder, next);
         self.known = KnownCodes::default();
         self.segments.pop();
@@ -272,14 +308,22 @@ impl LogWriter {
     fn evict(&mut self) -> bool {
         let retention = self.shared.options.retention;
         let mut evicted = 0;
-        while let Some(sealed) = self.segments.get(evicted).and_then(|segment| segment.sealed()) {
+        while let Some(sealed) = self
+            .segments
+            .get(evicted)
+            .and_then(|segment| segment.sealed())
+        {
             let rows = sealed.rows as u64;
             let older = retention.max_age.is_some_and(|age| {
                 let age_ns = i64::try_from(age.as_nanos()).unwrap_or(i64::MAX);
                 sealed.last_append_raw_ns < self.now_raw_ns.saturating_sub(age_ns)
             });
-            let larger = retention.max_bytes.is_some_and(|bytes| self.sealed_bytes > bytes);
-            let more = retention.max_events.is_some_and(|events| self.sealed_rows + self.builder.rows() as u64 - rows >= events);
+            let larger = retention
+                .max_bytes
+                .is_some_and(|bytes| self.sealed_bytes > bytes);
+            let more = retention.max_events.is_some_and(|events| {
+                self.sealed_rows + self.builder.rows() as u64 - rows >= events
+            });
             if !(older || larger || more) {
                 break;
             }
@@ -316,10 +360,13 @@ impl LogWriter {
 
     /// Applies retention by age; called also while nothing is recorded.
     pub fn age(&mut self) {
-        let Some(age) = self.shared.options.retention.max_age else { return };
+        let Some(age) = self.shared.options.retention.max_age else {
+            return;
+        };
         self.now_raw_ns = self.shared.clock.raw_now_ns();
         let eighth_ns = i64::try_from(age.as_nanos() / 8).unwrap_or(i64::MAX);
-        if self.builder.rows() > 0 && self.opened_raw_ns < self.now_raw_ns.saturating_sub(eighth_ns) {
+        if self.builder.rows() > 0 && self.opened_raw_ns < self.now_raw_ns.saturating_sub(eighth_ns)
+        {
             let _ = self.roll(0);
         } else if self.builder.rows() == 0 {
             self.opened_raw_ns = self.now_raw_ns;
@@ -331,13 +378,20 @@ impl LogWriter {
 }
 
 /// The context's tags with the event's own over them; none when there are none.
-fn merged_tags<'a>(own: &'a [Tag<'a>], context: &'a [Tag<'static>]) -> Option<std::borrow::Cow<'a, [Tag<'a>]>> {
+fn merged_tags<'a>(
+    own: &'a [Tag<'a>],
+    context: &'a [Tag<'static>],
+) -> Option<std::borrow::Cow<'a, [Tag<'a>]>> {
     match (own.is_empty(), context.is_empty()) {
         (true, true) => None,
         (true, false) => Some(std::borrow::Cow::Borrowed(context)),
         (false, true) => Some(std::borrow::Cow::Borrowed(own)),
         (false, false) => {
-            let mut merged: Vec<Tag<'a>> = context.iter().filter(|(key, _)| own.iter().all(|(own, _)| own != key)).cloned().collect();
+            let mut merged: Vec<Tag<'a>> = context
+                .iter()
+                .filter(|(key, _)| own.iter().all(|(own, _)| own != key))
+                .cloned()
+                .collect();
             merged.extend(own.iter().cloned());
             Some(std::borrow::Cow::Owned(merged))
         }
@@ -346,8 +400,28 @@ fn merged_tags<'a>(own: &'a [Tag<'a>], context: &'a [Tag<'static>]) -> Option<st
 
 /// An upper bound of the text that a row puts into any one column.
 fn text_bytes(row: &Row<'_>, context: &Context, tags: Option<&[Tag<'_>]>) -> usize {
-    let texts = [row.node, row.pid, row.site.module, row.site.function, row.site.file, row.data, Some(&context.pid), context.correlation_id.as_deref()];
-    let correlation_id = if let Inherited::Value(id) = row.correlation_id { id.len() } else { 0 };
-    let tags: usize = tags.unwrap_or_default().iter().map(|(key, value)| key.len() + value.len()).sum();
-    texts.into_iter().flatten().map(str::len).sum::<usize>() + row.event_type.text.len() + correlation_id + tags
+    let texts = [
+        row.node,
+        row.pid,
+        row.site.module,
+        row.site.function,
+        row.site.file,
+        row.data,
+        Some(&context.pid),
+        context.correlation_id.as_deref(),
+    ];
+    let correlation_id = if let Inherited::Value(id) = row.correlation_id {
+        id.len()
+    } else {
+        0
+    };
+    let tags: usize = tags
+        .unwrap_or_default()
+        .iter()
+        .map(|(key, value)| key.len() + value.len())
+        .sum();
+    texts.into_iter().flatten().map(str::len).sum::<usize>()
+        + row.event_type.text.len()
+        + correlation_id
+        + tags
 }

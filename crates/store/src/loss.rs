@@ -19,7 +19,13 @@ pub enum LossCause {
 
 impl LossCause {
     /// Every cause that becomes an `events_lost` row; an index into counters.
-    pub const ROWS: [Self; 5] = [Self::RingFull, Self::TooLarge, Self::Torn, Self::Encoder, Self::DiskFull];
+    pub const ROWS: [Self; 5] = [
+        Self::RingFull,
+        Self::TooLarge,
+        Self::Torn,
+        Self::Encoder,
+        Self::DiskFull,
+    ];
 
     /// The cause as it is spelled in events.
     pub fn as_str(self) -> &'static str {
@@ -96,7 +102,9 @@ impl LossLog {
         let mut merged: Vec<LossRange> = Vec::with_capacity(RANGES_MAX);
         let mut open: Vec<(LossCause, u16, usize)> = Vec::new();
         for range in self.ranges.drain(..) {
-            if let Some(place) = open.iter().position(|(cause, producer, _)| (*cause, *producer) == (range.cause, range.producer)) {
+            if let Some(place) = open.iter().position(|(cause, producer, _)| {
+                (*cause, *producer) == (range.cause, range.producer)
+            }) {
                 let (_, _, index) = open.swap_remove(place);
                 merged[index].absorb(&range);
             } else {
@@ -110,7 +118,13 @@ impl LossLog {
 
     /// What is missing from the half-open time range, eviction first.
     pub fn overlapping(&self, start: i64, end: i64) -> Vec<LossRange> {
-        let overlaps = |range: &&LossRange| range.last_timestamp >= start && range.first_timestamp < end;
-        self.evicted.iter().chain(&self.ranges).filter(overlaps).copied().collect()
+        let overlaps =
+            |range: &&LossRange| range.last_timestamp >= start && range.first_timestamp < end;
+        self.evicted
+            .iter()
+            .chain(&self.ranges)
+            .filter(overlaps)
+            .copied()
+            .collect()
     }
 }

@@ -41,7 +41,9 @@ impl StoreOptions {
         let bytes = eighth(self.retention.max_bytes);
         // No row takes less than this in its fixed columns, so more rows could not be used.
         const ROW_BYTES_MIN: u64 = 72;
-        let rows = (self.segment_events as u64).min(eighth(self.retention.max_events)).min((bytes / ROW_BYTES_MIN).max(1));
+        let rows = (self.segment_events as u64)
+            .min(eighth(self.retention.max_events))
+            .min((bytes / ROW_BYTES_MIN).max(1));
         (usize::try_from(rows).unwrap_or(usize::MAX).max(1), bytes)
     }
 }

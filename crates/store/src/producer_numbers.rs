@@ -23,7 +23,9 @@ impl ProducerNumbers {
             return Ok(freed);
         }
         if self.used == RECORDING_MAX {
-            return Err(Error::resource_exhausted(format!("{RECORDING_MAX} threads record already; expected fewer")));
+            return Err(Error::resource_exhausted(format!(
+                "{RECORDING_MAX} threads record already; expected fewer"
+            )));
         }
         self.used += 1;
         Ok((self.used, 0))

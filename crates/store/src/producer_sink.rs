@@ -5,8 +5,9 @@ use std::cell::Cell;
 use std::sync::atomic::Ordering;
 
 use kinescope_ring::{
-    ContextRecord, Definitions, EmitRecord, EnterRecord, EventRecord, ExitRecord, InlineSite, Loss, Malformed, RecordHeader, RecordSink,
-    RecordTime, Tags, Text, write_emit, write_exit, write_value,
+    ContextRecord, Definitions, EmitRecord, EnterRecord, EventRecord, ExitRecord, InlineSite, Loss,
+    Malformed, RecordHeader, RecordSink, RecordTime, Tags, Text, write_emit, write_exit,
+    write_value,
 };
 
 use crate::context::Context;
@@ -30,7 +31,12 @@ pub struct ProducerState {
 impl ProducerState {
     /// A producer whose thread is called `pid`.
     pub fn new(number: u16, pid: &str) -> Self {
-        Self { number, contexts: vec![Context::of_thread(pid)], last_raw_ns: i64::MIN, json: Vec::new() }
+        Self {
+            number,
+            contexts: vec![Context::of_thread(pid)],
+            last_raw_ns: i64::MIN,
+            json: Vec::new(),
+        }
     }
 }
 
@@ -47,7 +53,9 @@ pub struct ProducerSink<'w> {
 fn text<'a>(definitions: &'a Definitions, text: Text<'a>) -> &'a str {
     match text {
         Text::Inline(text) => text,
-        Text::Defined(id) => definitions.string(id).map_or("", |definition| &*definition.text),
+        Text::Defined(id) => definitions
+            .string(id)
+            .map_or("", |definition| &*definition.text),
     }
 }
 
@@ -56,23 +64,56 @@ fn text_option<'a>(definitions: &'a Definitions, reference: Option<Text<'a>>) ->
 }
 
 fn text_ref<'a>(definitions: &'a Definitions, reference: Text<'a>) -> TextRef<'a> {
-    let id = if let Text::Defined(id) = reference { Some(id) } else { None };
-    TextRef { id, text: text(definitions, reference) }
+    let id = if let Text::Defined(id) = reference {
+        Some(id)
+    } else {
+        None
+    };
+    TextRef {
+        id,
+        text: text(definitions, reference),
+    }
 }
 
 fn defined_site(definitions: &Definitions, id: u32) -> SiteRef<'_> {
-    let Some(site) = definitions.site(id) else { return SiteRef::default() };
-    let text = |string: Option<u32>| string.and_then(|string| definitions.string(string)).map(|definition| &*definition.text);
-    SiteRef { id: Some(id), module: text(site.module), function: text(site.function), arity: site.arity, file: text(site.file), line: site.line }
+    let Some(site) = definitions.site(id) else {
+        return SiteRef::default();
+    };
+    let text = |string: Option<u32>| {
+        string
+            .and_then(|string| definitions.string(string))
+            .map(|definition| &*definition.text)
+    };
+    SiteRef {
+        id: Some(id),
+        module: text(site.module),
+        function: text(site.function),
+        arity: site.arity,
+        file: text(site.file),
+        line: site.line,
+    }
 }
 
 fn site_of<'a>(definitions: &'a Definitions, site: kinescope_ring::SiteRef<'a>) -> SiteRef<'a> {
     match site {
         kinescope_ring::SiteRef::None => SiteRef::default(),
         kinescope_ring::SiteRef::Defined(id) => defined_site(definitions, id),
-        kinescope_ring::SiteRef::Inline(InlineSite { module, function, arity, file, line }) => {
+        kinescope_ring::SiteRef::Inline(InlineSite {
+            module,
+            function,
+            arity,
+            file,
+            line,
+        }) => {
             let text = |reference| text_option(definitions, reference);
-            SiteRef { id: None, module: text(module), function: text(function), arity, file: text(file), line }
+            SiteRef {
+                id: None,
+                module: text(module),
+                function: text(function),
+                arity,
+                file: text(file),
+                line,
+            }
         }
     }
 }
@@ -87,13 +128,30 @@ fn inherited<T, U>(field: kinescope_ring::Inherited<T>, map: impl FnOnce(T) -> U
 
 fn tags<'a>(definitions: &'a Definitions, entries: Option<Tags<'a>>) -> Vec<Tag<'a>> {
     let entries = entries.into_iter().flatten();
-    entries.map(|(key, value)| (Cow::Borrowed(text(definitions, key)), Cow::Borrowed(text(definitions, value)))).collect()
+    entries
+        .map(|(key, value)| {
+            (
+                Cow::Borrowed(text(definitions, key)),
+                Cow::Borrowed(text(definitions, value)),
+            )
+        })
+        .collect()
 }
 
 impl<'w> ProducerSink<'w> {
     /// A sink for one turn.
-    pub fn new(state: &'w mut ProducerState, log: &'w mut LogWriter, definitions: &'w Definitions, shared: &'w Shared) -> Self {
-        Self { state, log, definitions, shared }
+    pub fn new(
+        state: &'w mut ProducerState,
+        log: &'w mut LogWriter,
+        definitions: &'w Definitions,
+        shared: &'w Shared,
+    ) -> Self {
+        Self {
+            state,
+            log,
+            definitions,
+            shared,
+        }
     }
 
     /// Raw time of a record that has one, never before the producer's last.
@@ -106,7 +164,9 @@ impl<'w> ProducerSink<'w> {
     #[inline]
     fn timestamp(&mut self, time: RecordTime) -> i64 {
         match time {
-            RecordTime::Raw(raw_ns) | RecordTime::Coarse(raw_ns) => self.raw_ns(raw_ns).saturating_add(self.shared.clock.offset_ns()),
+            RecordTime::Raw(raw_ns) | RecordTime::Coarse(raw_ns) => self
+                .raw_ns(raw_ns)
+                .saturating_add(self.shared.clock.offset_ns()),
             RecordTime::Given(timestamp) => timestamp,
         }
     }
@@ -122,7 +182,9 @@ impl<'w> ProducerSink<'w> {
             node: None,
             pid: None,
             correlation_id: Inherited::FromContext,
-            parent_id: header.parent.map_or(Inherited::FromContext, |sequence| Inherited::Value(EventId::new(number, sequence).0)),
+            parent_id: header.parent.map_or(Inherited::FromContext, |sequence| {
+                Inherited::Value(EventId::new(number, sequence).0)
+            }),
             tags: &[],
             data: None,
         }
@@ -131,7 +193,11 @@ impl<'w> ProducerSink<'w> {
     #[inline]
     fn append(&mut self, slot: u16, row: &Row<'_>) {
         // A slot is defined before its first use; after a stray write the thread's own context stands in.
-        let index = if usize::from(slot) < self.state.contexts.len() { usize::from(slot) } else { 0 };
+        let index = if usize::from(slot) < self.state.contexts.len() {
+            usize::from(slot)
+        } else {
+            0
+        };
         self.log.append(row, &self.state.contexts[index]);
     }
 
@@ -145,7 +211,13 @@ impl<'w> ProducerSink<'w> {
     #[inline]
     fn finish(&mut self, slot: u16, row: Row<'_>, json: Vec<u8>, written: Result<(), Malformed>) {
         match written.map(|()| std::str::from_utf8(&json)) {
-            Ok(Ok(data)) => self.append(slot, &Row { data: Some(data), ..row }),
+            Ok(Ok(data)) => self.append(
+                slot,
+                &Row {
+                    data: Some(data),
+                    ..row
+                },
+            ),
             _ => self.lose(&row),
         }
         self.state.json = json;
@@ -184,7 +256,9 @@ impl<'w> ProducerSink<'w> {
         row.site.line = fields.line.or(row.site.line);
         row.node = text_option(definitions, fields.node);
         row.pid = text_option(definitions, fields.pid);
-        row.correlation_id = inherited(fields.correlation_id, |reference| text(definitions, reference));
+        row.correlation_id = inherited(fields.correlation_id, |reference| {
+            text(definitions, reference)
+        });
         if fields.parent_id != kinescope_ring::Inherited::FromContext {
             row.parent_id = inherited(fields.parent_id, |id| id);
         }
@@ -195,7 +269,9 @@ impl<'w> ProducerSink<'w> {
     }
 
     fn append_value(&mut self, slot: u16, row: Row<'_>, data: Option<&[u8]>) {
-        let Some(data) = data else { return self.append(slot, &row) };
+        let Some(data) = data else {
+            return self.append(slot, &row);
+        };
         let mut json = self.take_json();
         let written = write_value(data, self.definitions, &mut json);
         self.finish(slot, row, json, written);
@@ -203,7 +279,13 @@ impl<'w> ProducerSink<'w> {
 
     fn enter_row(&mut self, record: &EnterRecord<'_>) -> Result<(), Malformed> {
         let (site, data) = record.parts()?;
-        let mut row = self.row(&record.header, TextRef { id: None, text: "function_entry" });
+        let mut row = self.row(
+            &record.header,
+            TextRef {
+                id: None,
+                text: "function_entry",
+            },
+        );
         row.site = site_of(self.definitions, site);
         self.append_value(record.header.slot, row, data);
         Ok(())
@@ -211,11 +293,27 @@ impl<'w> ProducerSink<'w> {
 
     fn exit_row(&mut self, record: &ExitRecord<'_>) -> Result<(), Malformed> {
         let (site, fields) = record.parts()?;
-        let mut row = self.row(&record.header, TextRef { id: None, text: "function_exit" });
+        let mut row = self.row(
+            &record.header,
+            TextRef {
+                id: None,
+                text: "function_exit",
+            },
+        );
         row.site = site_of(self.definitions, site);
-        let duration_ns = self.state.last_raw_ns.saturating_sub(record.entry_raw_ns).max(0);
+        let duration_ns = self
+            .state
+            .last_raw_ns
+            .saturating_sub(record.entry_raw_ns)
+            .max(0);
         let mut json = self.take_json();
-        let written = write_exit(duration_ns, record.reason, fields.unwrap_or_default(), self.definitions, &mut json);
+        let written = write_exit(
+            duration_ns,
+            record.reason,
+            fields.unwrap_or_default(),
+            self.definitions,
+            &mut json,
+        );
         self.finish(record.header.slot, row, json, written);
         Ok(())
     }
@@ -223,13 +321,24 @@ impl<'w> ProducerSink<'w> {
     fn emit_row(&mut self, record: &EmitRecord<'_>) -> Result<(), Malformed> {
         let definitions = self.definitions;
         let Some(emitter) = definitions.emitter(record.emitter) else {
-            return Err(Malformed { expected: "a defined emitter", at_byte: 0 });
+            return Err(Malformed {
+                expected: "a defined emitter",
+                at_byte: 0,
+            });
         };
-        let mut row = self.row(&record.header, text_ref(definitions, Text::Defined(emitter.event_type)));
-        row.site = emitter.site.map_or_else(SiteRef::default, |site| defined_site(definitions, site));
+        let mut row = self.row(
+            &record.header,
+            text_ref(definitions, Text::Defined(emitter.event_type)),
+        );
+        row.site = emitter
+            .site
+            .map_or_else(SiteRef::default, |site| defined_site(definitions, site));
         let mut json = self.take_json();
         let written = write_emit(record, emitter, definitions, &mut json).map(|mistyped| {
-            self.shared.counters.mistyped.fetch_add(u64::from(mistyped), Ordering::Relaxed);
+            self.shared
+                .counters
+                .mistyped
+                .fetch_add(u64::from(mistyped), Ordering::Relaxed);
         });
         self.finish(record.header.slot, row, json, written);
         Ok(())
@@ -248,7 +357,9 @@ impl RecordSink for ProducerSink<'_> {
     fn context(&mut self, record: ContextRecord<'_>) {
         let Ok(values) = record.values() else { return };
         let definitions = self.definitions;
-        let owned = |reference: Option<Text<'_>>| reference.map(|reference| text(definitions, reference).to_owned());
+        let owned = |reference: Option<Text<'_>>| {
+            reference.map(|reference| text(definitions, reference).to_owned())
+        };
         let slot = usize::from(record.slot);
         if slot >= self.state.contexts.len() {
             self.state.contexts.resize_with(slot + 1, Context::default);
@@ -259,7 +370,9 @@ impl RecordSink for ProducerSink<'_> {
             pid,
             correlation_id: owned(values.correlation_id),
             parent_id: record.parent,
-            tags: tags.map(|(key, value)| (Cow::Owned(key.into_owned()), Cow::Owned(value.into_owned()))).collect(),
+            tags: tags
+                .map(|(key, value)| (Cow::Owned(key.into_owned()), Cow::Owned(value.into_owned())))
+                .collect(),
             codes: Cell::new(None),
         };
     }

@@ -92,7 +92,11 @@ pub struct Bounds {
 
 impl Bounds {
     pub(crate) fn new() -> Self {
-        Self { min_timestamp: AtomicI64::new(i64::MAX), max_timestamp: AtomicI64::new(i64::MIN), in_time_order: AtomicBool::new(true) }
+        Self {
+            min_timestamp: AtomicI64::new(i64::MAX),
+            max_timestamp: AtomicI64::new(i64::MIN),
+            in_time_order: AtomicBool::new(true),
+        }
     }
 
     pub(crate) fn store(&self, min_timestamp: i64, max_timestamp: i64, in_time_order: bool) {
@@ -138,7 +142,10 @@ impl Segment {
 
     /// Bytes of memory now.
     pub fn used_bytes(&self) -> usize {
-        self.sealed().map_or_else(|| self.open_bytes.load(Ordering::Relaxed), |sealed| sealed.used_bytes)
+        self.sealed().map_or_else(
+            || self.open_bytes.load(Ordering::Relaxed),
+            |sealed| sealed.used_bytes,
+        )
     }
 
     /// Whether a row has a value in a nullable column.
@@ -150,12 +157,19 @@ impl Segment {
     pub fn row_of(&self, event_id: u64, rows: usize) -> Option<usize> {
         if let Some(sealed) = self.sealed() {
             let id = crate::EventId(event_id);
-            let range = sealed.producers.binary_search_by_key(&id.producer(), |range| range.producer).ok()?;
+            let range = sealed
+                .producers
+                .binary_search_by_key(&id.producer(), |range| range.producer)
+                .ok()?;
             let range = sealed.producers[range];
             if !(range.first..=range.last).contains(&id.sequence()) {
                 return None;
             }
         }
-        self.columns.event_id.slice(rows).iter().position(|&id| id == event_id)
+        self.columns
+            .event_id
+            .slice(rows)
+            .iter()
+            .position(|&id| id == event_id)
     }
 }

@@ -34,11 +34,17 @@ impl TextWriter {
     fn new(texts: usize, bytes: usize) -> Result<Self, Error> {
         let mut offsets = Area::with_capacity(texts + 1)?;
         offsets.push(0);
-        Ok(Self { offsets, bytes: Area::with_capacity(bytes)? })
+        Ok(Self {
+            offsets,
+            bytes: Area::with_capacity(bytes)?,
+        })
     }
 
     fn column(&self) -> TextColumn {
-        TextColumn { offsets: self.offsets.area(), bytes: self.bytes.area() }
+        TextColumn {
+            offsets: self.offsets.area(),
+            bytes: self.bytes.area(),
+        }
     }
 
     fn has_room(&self, texts: usize, bytes: usize) -> bool {
@@ -82,9 +88,12 @@ pub struct SegmentBuilder {
 }
 
 /// Builds an array whose elements can fail.
-fn try_array<T, const N: usize>(mut make: impl FnMut() -> Result<T, Error>) -> Result<[T; N], Error> {
+fn try_array<T, const N: usize>(
+    mut make: impl FnMut() -> Result<T, Error>,
+) -> Result<[T; N], Error> {
     let made = (0..N).map(|_| make()).collect::<Result<Vec<T>, Error>>()?;
-    made.try_into().map_err(|_| Error::resource_exhausted("a segment's columns"))
+    made.try_into()
+        .map_err(|_| Error::resource_exhausted("a segment's columns"))
 }
 
 impl SegmentBuilder {
@@ -104,8 +113,10 @@ impl SegmentBuilder {
         let parent_id = Area::with_capacity(rows)?;
         let arity = Area::with_capacity(rows)?;
         let line = Area::with_capacity(rows)?;
-        let codes: [AreaWriter<i32>; DictionaryColumn::COUNT] = try_array(|| Area::with_capacity(rows))?;
-        let dictionaries: [DictionaryBuilder; DictionaryColumn::COUNT] = try_array(|| DictionaryBuilder::new(rows, text_bytes))?;
+        let codes: [AreaWriter<i32>; DictionaryColumn::COUNT] =
+            try_array(|| Area::with_capacity(rows))?;
+        let dictionaries: [DictionaryBuilder; DictionaryColumn::COUNT] =
+            try_array(|| DictionaryBuilder::new(rows, text_bytes))?;
         let mut tag_offsets = Area::with_capacity(rows + 1)?;
         tag_offsets.push(0);
         let tag_keys = TextWriter::new(tags, text_bytes)?;
@@ -127,7 +138,13 @@ impl SegmentBuilder {
             data: data.column(),
             validity: std::array::from_fn(|_| Validity::new(rows)),
         };
-        let segment = Arc::new(Segment { base_seq, columns, bounds: Bounds::new(), open_bytes: AtomicUsize::new(0), sealed: OnceLock::new() });
+        let segment = Arc::new(Segment {
+            base_seq,
+            columns,
+            bounds: Bounds::new(),
+            open_bytes: AtomicUsize::new(0),
+            sealed: OnceLock::new(),
+        });
         let mut builder = Self {
             segment,
             rows: 0,
@@ -210,7 +227,8 @@ impl SegmentBuilder {
             self.tag_keys.push(key);
             self.tag_values.push(value);
         }
-        self.tag_offsets.push(self.tag_keys.offsets.len() as i32 - 1);
+        self.tag_offsets
+            .push(self.tag_keys.offsets.len() as i32 - 1);
         self.mark(NullableColumn::Data, index, row.data.is_some());
         self.data.push(row.data.unwrap_or_default());
         self.note(row);
@@ -228,10 +246,26 @@ impl SegmentBuilder {
     #[inline]
     fn push_codes(&mut self, row: usize, codes: &RowCodes) {
         let nullable = [
-            (DictionaryColumn::CorrelationId, NullableColumn::CorrelationId, codes.correlation_id),
-            (DictionaryColumn::Module, NullableColumn::Module, codes.site.module),
-            (DictionaryColumn::Function, NullableColumn::Function, codes.site.function),
-            (DictionaryColumn::File, NullableColumn::File, codes.site.file),
+            (
+                DictionaryColumn::CorrelationId,
+                NullableColumn::CorrelationId,
+                codes.correlation_id,
+            ),
+            (
+                DictionaryColumn::Module,
+                NullableColumn::Module,
+                codes.site.module,
+            ),
+            (
+                DictionaryColumn::Function,
+                NullableColumn::Function,
+                codes.site.function,
+            ),
+            (
+                DictionaryColumn::File,
+                NullableColumn::File,
+                codes.site.file,
+            ),
         ];
         self.codes[DictionaryColumn::EventType as usize].push(codes.event_type);
         self.codes[DictionaryColumn::Node as usize].push(codes.node);
@@ -248,7 +282,10 @@ impl SegmentBuilder {
         self.min_timestamp = self.min_timestamp.min(row.timestamp);
         self.max_timestamp = self.max_timestamp.max(row.timestamp);
         let id = EventId(row.event_id);
-        let range = self.producers.entry(id.producer()).or_insert((id.sequence(), id.sequence()));
+        let range = self
+            .producers
+            .entry(id.producer())
+            .or_insert((id.sequence(), id.sequence()));
         range.0 = range.0.min(id.sequence());
         range.1 = range.1.max(id.sequence());
     }
@@ -263,38 +300,75 @@ impl SegmentBuilder {
         self.arity.publish();
         self.line.publish();
         self.codes.iter_mut().for_each(AreaWriter::publish);
-        self.dictionaries.iter_mut().for_each(DictionaryBuilder::publish);
+        self.dictionaries
+            .iter_mut()
+            .for_each(DictionaryBuilder::publish);
         self.tag_keys.publish();
         self.tag_values.publish();
         self.tag_offsets.publish();
         self.data.publish();
-        self.segment.bounds.store(self.min_timestamp, self.max_timestamp, self.in_time_order);
-        self.segment.open_bytes.store(self.used_bytes(), Ordering::Relaxed);
+        self.segment
+            .bounds
+            .store(self.min_timestamp, self.max_timestamp, self.in_time_order);
+        self.segment
+            .open_bytes
+            .store(self.used_bytes(), Ordering::Relaxed);
     }
 
     /// Bytes of memory that the segment takes up now.
     pub fn used_bytes(&self) -> usize {
         let columns = &self.segment.columns;
-        let wide = columns.seq.used_bytes() + columns.event_id.used_bytes() + columns.timestamp.used_bytes() + columns.wall_time.used_bytes();
-        let narrow = columns.parent_id.used_bytes() + columns.arity.used_bytes() + columns.line.used_bytes() + columns.tag_offsets.used_bytes();
+        let wide = columns.seq.used_bytes()
+            + columns.event_id.used_bytes()
+            + columns.timestamp.used_bytes()
+            + columns.wall_time.used_bytes();
+        let narrow = columns.parent_id.used_bytes()
+            + columns.arity.used_bytes()
+            + columns.line.used_bytes()
+            + columns.tag_offsets.used_bytes();
         let codes: usize = columns.codes.iter().map(|codes| codes.used_bytes()).sum();
-        let dictionaries: usize = columns.dictionaries.iter().map(|dictionary| dictionary.used_bytes()).sum();
+        let dictionaries: usize = columns
+            .dictionaries
+            .iter()
+            .map(|dictionary| dictionary.used_bytes())
+            .sum();
         let text = |text: &TextColumn| text.offsets.used_bytes() + text.bytes.used_bytes();
         let texts = text(&columns.tag_keys) + text(&columns.tag_values) + text(&columns.data);
-        let validity: usize = columns.validity.iter().map(|validity| validity.used_bytes()).sum();
+        let validity: usize = columns
+            .validity
+            .iter()
+            .map(|validity| validity.used_bytes())
+            .sum();
         wide + narrow + codes + dictionaries + texts + validity
     }
 
     /// Ends the segment: publishes, builds what readers of a sealed segment get, and gives up the writing handles.
     pub fn seal(mut self, last_append_raw_ns: i64) {
         self.publish();
-        let mut producers: Vec<_> =
-            self.producers.iter().map(|(&producer, &(first, last))| ProducerRange { producer, first, last }).collect();
+        let mut producers: Vec<_> = self
+            .producers
+            .iter()
+            .map(|(&producer, &(first, last))| ProducerRange {
+                producer,
+                first,
+                last,
+            })
+            .collect();
         producers.sort_unstable_by_key(|range| range.producer);
         let used_bytes = self.used_bytes();
-        let Self { segment, rows, dictionaries, .. } = self;
+        let Self {
+            segment,
+            rows,
+            dictionaries,
+            ..
+        } = self;
         dictionaries.into_iter().for_each(DictionaryBuilder::seal);
         // The builder owns the right to seal and is consumed here, so the cell is empty.
-        let _ = segment.sealed.set(Sealed { rows, producers, last_append_raw_ns, used_bytes });
+        let _ = segment.sealed.set(Sealed {
+            rows,
+            producers,
+            last_append_raw_ns,
+            used_bytes,
+        });
     }
 }

@@ -66,7 +66,10 @@ impl Shared {
     pub fn snapshot(&self) -> Snapshot {
         // The watermark first: the list that is loaded after it has every segment below it that retention has left.
         let watermark = self.watermark.load(Ordering::Acquire);
-        Snapshot { segments: self.segments.load_full(), watermark }
+        Snapshot {
+            segments: self.segments.load_full(),
+            watermark,
+        }
     }
 
     pub(crate) fn set_segments(&self, segments: Vec<Arc<Segment>>) {
@@ -83,14 +86,19 @@ impl Shared {
     }
 
     pub(crate) fn add_loss(&self, range: LossRange) {
-        if let Some(index) = LossCause::ROWS.iter().position(|cause| *cause == range.cause) {
+        if let Some(index) = LossCause::ROWS
+            .iter()
+            .position(|cause| *cause == range.cause)
+        {
             self.counters.lost[index].fetch_add(range.count, Ordering::Relaxed);
         }
         lock(&self.losses).push(range);
     }
 
     pub(crate) fn add_evicted(&self, range: LossRange) {
-        self.counters.evicted.fetch_add(range.count, Ordering::Relaxed);
+        self.counters
+            .evicted
+            .fetch_add(range.count, Ordering::Relaxed);
         lock(&self.losses).push_evicted(range);
     }
 
@@ -110,7 +118,8 @@ impl Shared {
 
     /// Waits until `done` holds, the store is closed, or `bound` has passed; true if `done` holds at the end.
     pub fn wait_until(&self, bound: Duration, done: impl Fn() -> bool) -> bool {
-        self.progress.wait_until(bound, || done() || self.is_closed());
+        self.progress
+            .wait_until(bound, || done() || self.is_closed());
         done()
     }
 }
@@ -146,7 +155,11 @@ impl Progress {
             if left.is_zero() {
                 break;
             }
-            guard = self.changed.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0;
+            guard = self
+                .changed
+                .wait_timeout(guard, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
         drop(guard);
         self.waiters.fetch_sub(1, Ordering::SeqCst);
@@ -165,8 +178,11 @@ impl Snapshot {
     /// The segments and how many of each one's rows belong to the snapshot, in `seq` order; none is empty.
     pub fn segments(&self) -> impl DoubleEndedIterator<Item = (&Arc<Segment>, usize)> {
         self.segments.iter().filter_map(|segment| {
-            let rows = usize::try_from(self.watermark.saturating_sub(segment.base_seq)).unwrap_or(usize::MAX);
-            let rows = segment.sealed().map_or(rows, |sealed| rows.min(sealed.rows));
+            let rows = usize::try_from(self.watermark.saturating_sub(segment.base_seq))
+                .unwrap_or(usize::MAX);
+            let rows = segment
+                .sealed()
+                .map_or(rows, |sealed| rows.min(sealed.rows));
             (rows > 0).then_some((segment, rows))
         })
     }
@@ -178,6 +194,9 @@ impl Snapshot {
 
     /// Bytes of memory of all segments.
     pub fn used_bytes(&self) -> usize {
-        self.segments.iter().map(|segment| segment.used_bytes()).sum()
+        self.segments
+            .iter()
+            .map(|segment| segment.used_bytes())
+            .sum()
     }
 }

@@ -104,7 +104,11 @@ impl Store {
     /// `RESOURCE_EXHAUSTED` without memory for the first segment, `IO` when no thread can be started.
     pub fn open(options: StoreOptions) -> Result<Self, Error> {
         // Commit words can be followed directly where stores become visible in program order.
-        let publication = if cfg!(target_arch = "x86_64") { Publication::CommitWords } else { Publication::PublishedHead };
+        let publication = if cfg!(target_arch = "x86_64") {
+            Publication::CommitWords
+        } else {
+            Publication::PublishedHead
+        };
         Self::open_with(options, publication)
     }
 
@@ -119,7 +123,13 @@ impl Store {
         lock(&producers.inner).enabled = true;
         let (commands, receiver) = unbounded();
         let log = LogWriter::new(Arc::clone(&shared))?;
-        let writer = Writer::new(Arc::clone(&shared), Arc::clone(&producers), receiver, Arc::clone(&definitions), log);
+        let writer = Writer::new(
+            Arc::clone(&shared),
+            Arc::clone(&producers),
+            receiver,
+            Arc::clone(&definitions),
+            log,
+        );
         let closing = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("kinescope-writer".to_owned())
@@ -128,8 +138,20 @@ impl Store {
                 let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writer.run()));
                 closing.set_closed();
             })
-            .map_err(|error| Error::new(ErrorCode::Io, format!("the writer thread cannot be started: {error}")))?;
-        Ok(Self { shared, definitions, producers, commands, writer: thread.thread().clone(), publication })
+            .map_err(|error| {
+                Error::new(
+                    ErrorCode::Io,
+                    format!("the writer thread cannot be started: {error}"),
+                )
+            })?;
+        Ok(Self {
+            shared,
+            definitions,
+            producers,
+            commands,
+            writer: thread.thread().clone(),
+            publication,
+        })
     }
 
     /// What the writer publishes.
@@ -163,15 +185,26 @@ impl Store {
         }
         let (number, first_sequence) = lock(&self.producers.inner).numbers.take()?;
         let bytes = self.shared.options.ring_bytes;
-        let ring = Ring::new(number, bytes, first_sequence, self.publication).map_err(|error: RingError| {
-            lock(&self.producers.inner).numbers.give_back(number, first_sequence);
-            Error::resource_exhausted(format!("no memory for a ring of {bytes} bytes: {error}"))
-        })?;
+        let ring = Ring::new(number, bytes, first_sequence, self.publication).map_err(
+            |error: RingError| {
+                lock(&self.producers.inner)
+                    .numbers
+                    .give_back(number, first_sequence);
+                Error::resource_exhausted(format!("no memory for a ring of {bytes} bytes: {error}"))
+            },
+        )?;
         let mut registry = lock(&self.producers.inner);
-        ring.set_state(if registry.enabled { RingState::Recording } else { RingState::Off });
+        ring.set_state(if registry.enabled {
+            RingState::Recording
+        } else {
+            RingState::Off
+        });
         registry.alive.push(Arc::clone(&ring));
         drop(registry);
-        self.send(Command::Add { ring: Arc::clone(&ring), pid: pid.to_owned() })?;
+        self.send(Command::Add {
+            ring: Arc::clone(&ring),
+            pid: pid.to_owned(),
+        })?;
         Ok(ring)
     }
 
@@ -186,7 +219,11 @@ impl Store {
         let mut registry = lock(&self.producers.inner);
         registry.enabled = enabled;
         if !self.shared.is_closed() {
-            let state = if enabled { RingState::Recording } else { RingState::Off };
+            let state = if enabled {
+                RingState::Recording
+            } else {
+                RingState::Off
+            };
             registry.alive.iter().for_each(|ring| ring.set_state(state));
         }
     }
@@ -207,13 +244,23 @@ impl Store {
         if self.shared.wait_until(WAIT_MAX, visible) {
             return Ok(());
         }
-        if self.shared.is_closed() { Err(Error::closed()) } else { Err(Error::resource_exhausted(format!("the writer did not catch up within {WAIT_MAX:?}"))) }
+        if self.shared.is_closed() {
+            Err(Error::closed())
+        } else {
+            Err(Error::resource_exhausted(format!(
+                "the writer did not catch up within {WAIT_MAX:?}"
+            )))
+        }
     }
 
     /// Waits until `words` are free behind `head`; false when [`WAIT_MAX`] has passed before.
     pub fn wait_for_space(&self, ring: &Ring, head: u32, words: u32) -> bool {
         self.wake();
-        let free = || ring.capacity_words().saturating_sub(head.wrapping_sub(ring.tail())) >= words;
+        let free = || {
+            ring.capacity_words()
+                .saturating_sub(head.wrapping_sub(ring.tail()))
+                >= words
+        };
         self.shared.wait_until(WAIT_MAX, free)
     }
 
@@ -222,7 +269,11 @@ impl Store {
     /// # Errors
     /// `CLOSED`.
     pub fn snapshot(&self) -> Result<Snapshot, Error> {
-        if self.shared.is_closed() { Err(Error::closed()) } else { Ok(self.shared.snapshot()) }
+        if self.shared.is_closed() {
+            Err(Error::closed())
+        } else {
+            Ok(self.shared.snapshot())
+        }
     }
 
     /// Drains everything that has been committed and stops the writer. Waits for it, within [`WAIT_MAX`] of its
@@ -245,9 +296,13 @@ impl Store {
         let registry = lock(&self.producers.inner);
         let mut total = Gone::default();
         total.add(&registry.gone);
-        registry.alive.iter().for_each(|ring| total.add(&Gone::of(ring)));
+        registry
+            .alive
+            .iter()
+            .for_each(|ring| total.add(&Gone::of(ring)));
         drop(registry);
-        let lost: [u64; 5] = std::array::from_fn(|cause| counters.lost[cause].load(Ordering::Relaxed));
+        let lost: [u64; 5] =
+            std::array::from_fn(|cause| counters.lost[cause].load(Ordering::Relaxed));
         Stats {
             recorded: total.attempts.saturating_sub(lost.iter().sum()),
             stored: counters.stored.load(Ordering::Relaxed),

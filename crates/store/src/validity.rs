@@ -16,14 +16,19 @@ pub struct Validity {
 impl Validity {
     /// All rows null.
     pub fn new(rows: usize) -> Arc<Self> {
-        Arc::new(Self { words: (0..rows.div_ceil(64)).map(|_| AtomicU64::new(0)).collect() })
+        Arc::new(Self {
+            words: (0..rows.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
+        })
     }
 
     /// Marks a row as having a value. For the one writer only: a load and a store, not a read-modify-write.
     #[inline]
     pub fn set(&self, row: usize) {
         let word = &self.words[row / 64];
-        word.store(word.load(Ordering::Relaxed) | 1 << (row % 64), Ordering::Relaxed);
+        word.store(
+            word.load(Ordering::Relaxed) | 1 << (row % 64),
+            Ordering::Relaxed,
+        );
     }
 
     /// Whether a row has a value.

@@ -59,8 +59,23 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(shared: Arc<Shared>, registry: Arc<Producers>, commands: Receiver<Command>, definitions: Arc<Definitions>, log: LogWriter) -> Self {
-        Self { shared, registry, commands, definitions, log, producers: Vec::new(), closing: false, asleep: false }
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        registry: Arc<Producers>,
+        commands: Receiver<Command>,
+        definitions: Arc<Definitions>,
+        log: LogWriter,
+    ) -> Self {
+        Self {
+            shared,
+            registry,
+            commands,
+            definitions,
+            log,
+            producers: Vec::new(),
+            closing: false,
+            asleep: false,
+        }
     }
 
     /// Runs until it is told to close.
@@ -116,12 +131,16 @@ impl Writer {
 
     fn set_asleep(&mut self, asleep: bool) {
         self.asleep = asleep;
-        self.producers.iter().for_each(|producer| producer.ring.set_asleep(asleep));
+        self.producers
+            .iter()
+            .for_each(|producer| producer.ring.set_asleep(asleep));
     }
 
     fn tick(&self) {
         let raw_ns = self.shared.clock.raw_now_ns();
-        self.producers.iter().for_each(|producer| producer.ring.set_tick(raw_ns));
+        self.producers
+            .iter()
+            .for_each(|producer| producer.ring.set_tick(raw_ns));
     }
 
     fn take_commands(&mut self) {
@@ -132,15 +151,26 @@ impl Writer {
                     let state = ProducerState::new(ring.producer(), &pid);
                     // The store makes each ring and hands it over once, so its reader is there.
                     if let Ok(reader) = RingReader::new(Arc::clone(&ring)) {
-                        self.producers.push(Producer { ring, reader, state, gone: false, buried: false });
+                        self.producers.push(Producer {
+                            ring,
+                            reader,
+                            state,
+                            gone: false,
+                            buried: false,
+                        });
                     }
                 }
                 Ok(Command::Gone(number)) => {
-                    self.producers.iter_mut().filter(|producer| producer.ring.producer() == number).for_each(|producer| producer.gone = true);
+                    self.producers
+                        .iter_mut()
+                        .filter(|producer| producer.ring.producer() == number)
+                        .for_each(|producer| producer.gone = true);
                 }
                 Ok(Command::Close) | Err(TryRecvError::Disconnected) => {
                     self.closing = true;
-                    self.producers.iter().for_each(|producer| producer.ring.set_state(RingState::Closed));
+                    self.producers
+                        .iter()
+                        .for_each(|producer| producer.ring.set_state(RingState::Closed));
                     return;
                 }
                 Err(TryRecvError::Empty) => return,
@@ -154,7 +184,12 @@ impl Writer {
         let mut words = 0;
         let rows_before = self.log.next_seq();
         for producer in &mut self.producers {
-            let mut sink = ProducerSink::new(&mut producer.state, &mut self.log, &self.definitions, &self.shared);
+            let mut sink = ProducerSink::new(
+                &mut producer.state,
+                &mut self.log,
+                &self.definitions,
+                &self.shared,
+            );
             let progress = if producer.gone {
                 producer.reader.read_dead(WORDS_PER_TURN, &mut sink)
             } else {
@@ -169,7 +204,9 @@ impl Writer {
         if self.log.next_seq() != rows_before {
             self.log.publish();
         }
-        self.producers.iter_mut().for_each(|producer| producer.reader.release());
+        self.producers
+            .iter_mut()
+            .for_each(|producer| producer.reader.release());
         if words > 0 {
             self.shared.notify_progress();
         }
@@ -186,9 +223,13 @@ impl Writer {
         self.producers.retain(|producer| {
             if producer.buried {
                 let ring = &producer.ring;
-                registry.alive.retain(|alive| alive.producer() != ring.producer());
+                registry
+                    .alive
+                    .retain(|alive| alive.producer() != ring.producer());
                 registry.gone.add(&Gone::of(ring));
-                registry.numbers.give_back(ring.producer(), producer.reader.next_sequence());
+                registry
+                    .numbers
+                    .give_back(ring.producer(), producer.reader.next_sequence());
             }
             !producer.buried
         });
