@@ -1,5 +1,11 @@
 //! Definitions: ids, the cap, and reading while others define.
 #![cfg(not(loom))]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,5 +1,11 @@
 //! No content of a ring or value panics or is read twice.
 #![cfg(not(loom))]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 

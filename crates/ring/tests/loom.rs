@@ -2,6 +2,12 @@
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p kinescope-ring --release --test loom`
 #![cfg(loom)]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use std::sync::Arc;
 

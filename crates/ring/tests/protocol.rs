@@ -1,5 +1,11 @@
 //! Single rules of the ring, one test each.
 #![cfg(not(loom))]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 

@@ -1,5 +1,11 @@
 //! Whatever is written is read once and in order, and what is not is accounted for exactly.
 #![cfg(not(loom))]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 

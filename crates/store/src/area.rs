@@ -5,9 +5,10 @@
 //! gives their pages when they are first touched, so capacity costs address space only.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::collections::HashMap;
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 
 use arrow_buffer::{ArrowNativeType, Buffer};
 use memmap2::MmapMut;
@@ -21,8 +22,36 @@ const ALIGNMENT_BYTES: usize = 64;
 
 enum Backing {
     Heap(Layout),
-    /// Held for its `Drop`; all access goes through `Area::start`.
-    Mapped(#[allow(dead_code, reason = "keeps the mapping alive")] MmapMut),
+    /// `None` only while the area is dropped.
+    Mapped(Option<MmapMut>, Weak<AreaPool>),
+}
+
+/// Mappings of each size that are kept for the next segment; a segment has no more of any one size.
+const POOLED_PER_SIZE: usize = 24;
+
+/// Mappings of evicted segments, for the next segments: a page that has been touched once costs no fault again, and
+/// at millions of events a second faults are a third of the writer's work. Holds at most about one segment's memory.
+#[derive(Default)]
+pub struct AreaPool {
+    by_size_bytes: Mutex<HashMap<usize, Vec<MmapMut>>>,
+}
+
+impl AreaPool {
+    /// A mapping of this size, used or fresh: areas are read only where they have been written.
+    fn take(&self, size_bytes: usize) -> std::io::Result<MmapMut> {
+        let pooled = crate::shared::lock(&self.by_size_bytes)
+            .get_mut(&size_bytes)
+            .and_then(Vec::pop);
+        pooled.map_or_else(|| MmapMut::map_anon(size_bytes), Ok)
+    }
+
+    fn give_back(&self, mapping: MmapMut) {
+        let mut by_size_bytes = crate::shared::lock(&self.by_size_bytes);
+        let pooled = by_size_bytes.entry(mapping.len()).or_default();
+        if pooled.len() < POOLED_PER_SIZE {
+            pooled.push(mapping);
+        }
+    }
 }
 
 /// Fixed-capacity memory of which the first `published` elements never change again.
@@ -45,7 +74,7 @@ impl<T: ArrowNativeType> Area<T> {
     ///
     /// # Errors
     /// `RESOURCE_EXHAUSTED` when the system gives no memory or the size overflows.
-    pub fn with_capacity(capacity: usize) -> Result<AreaWriter<T>, Error> {
+    pub fn with_capacity(capacity: usize, pool: &Arc<AreaPool>) -> Result<AreaWriter<T>, Error> {
         let capacity = capacity.max(1);
         let exhausted = || {
             Error::resource_exhausted(format!(
@@ -56,8 +85,11 @@ impl<T: ArrowNativeType> Area<T> {
             .and_then(|layout| layout.align_to(ALIGNMENT_BYTES))
             .map_err(|_| exhausted())?;
         let (start, backing) = if layout.size() >= MAPPED_FROM_BYTES {
-            let mut mapping = MmapMut::map_anon(layout.size()).map_err(|_| exhausted())?;
-            (NonNull::new(mapping.as_mut_ptr()), Backing::Mapped(mapping))
+            let mut mapping = pool.take(layout.size()).map_err(|_| exhausted())?;
+            (
+                NonNull::new(mapping.as_mut_ptr()),
+                Backing::Mapped(Some(mapping), Arc::downgrade(pool)),
+            )
         } else {
             // SAFETY: the layout is not empty, because capacity is at least 1 and no ArrowNativeType is zero-sized.
             (
@@ -84,7 +116,7 @@ impl<T: ArrowNativeType> Area<T> {
             len <= self.published.load(Ordering::Acquire),
             "read beyond what is published"
         );
-        // SAFETY: elements below `published` are initialized (zeroed or written) and never written again.
+        // SAFETY: elements below `published` have been written and never written again.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), len) }
     }
 
@@ -114,7 +146,7 @@ impl<T: ArrowNativeType> Area<T> {
     pub fn used_bytes(&self) -> usize {
         match self.backing {
             Backing::Heap(layout) => layout.size(),
-            Backing::Mapped(_) => {
+            Backing::Mapped(..) => {
                 (self.published.load(Ordering::Acquire) * size_of::<T>()).next_multiple_of(4096)
             }
         }
@@ -123,9 +155,14 @@ impl<T: ArrowNativeType> Area<T> {
 
 impl<T: ArrowNativeType> Drop for Area<T> {
     fn drop(&mut self) {
-        if let Backing::Heap(layout) = self.backing {
+        match &mut self.backing {
             // SAFETY: `start` came from `alloc_zeroed` with this very layout.
-            unsafe { dealloc(self.start.as_ptr().cast(), layout) }
+            Backing::Heap(layout) => unsafe { dealloc(self.start.as_ptr().cast(), *layout) },
+            Backing::Mapped(mapping, pool) => {
+                if let (Some(mapping), Some(pool)) = (mapping.take(), pool.upgrade()) {
+                    pool.give_back(mapping);
+                }
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use crate::area::{Area, AreaWriter};
+use crate::area::{Area, AreaPool, AreaWriter};
 use crate::error::Error;
 
 /// The readers' side: strings by code, in order of first appearance.
@@ -86,11 +86,11 @@ impl DictionaryBuilder {
     ///
     /// # Errors
     /// `RESOURCE_EXHAUSTED`.
-    pub fn new(entries: usize, text_bytes: usize) -> Result<Self, Error> {
-        let mut offsets = Area::with_capacity(entries + 1)?;
+    pub fn new(entries: usize, text_bytes: usize, pool: &Arc<AreaPool>) -> Result<Self, Error> {
+        let mut offsets = Area::with_capacity(entries + 1, pool)?;
         offsets.push(0);
         offsets.publish();
-        let bytes = Area::with_capacity(text_bytes)?;
+        let bytes = Area::with_capacity(text_bytes, pool)?;
         let dictionary = Arc::new(Dictionary {
             offsets: offsets.area(),
             bytes: bytes.area(),

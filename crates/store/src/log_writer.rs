@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::area::AreaPool;
 use crate::columns::DictionaryColumn;
 use crate::context::Context;
 use crate::error::Error;
 use crate::event_id::EventId;
 use crate::loss::{LossCause, LossRange};
 use crate::row::{Inherited, Row, RowCodes, RowValues, SiteCodes, SiteRef, Tag, TextRef};
-use crate::segment::Segment;
+use crate::segment::{Sealed, Segment};
 use crate::segment_builder::{SegmentBuilder, SegmentLimits};
 use crate::shared::Shared;
 
@@ -38,6 +39,7 @@ impl KnownCodes {
 pub struct LogWriter {
     shared: Arc<Shared>,
     builder: SegmentBuilder,
+    pool: Arc<AreaPool>,
     segments: Vec<Arc<Segment>>,
     known: KnownCodes,
     rows_per_segment: usize,
@@ -62,13 +64,15 @@ impl LogWriter {
     /// `RESOURCE_EXHAUSTED`.
     pub fn new(shared: Arc<Shared>) -> Result<Self, Error> {
         let (rows_per_segment, bytes_per_segment) = shared.options.segment_limits();
-        let builder = SegmentBuilder::new(0, Self::limits(rows_per_segment, 0))?;
+        let pool = Arc::default();
+        let builder = SegmentBuilder::new(0, Self::limits(rows_per_segment, 0), &pool)?;
         let segments = vec![Arc::clone(builder.segment())];
         shared.set_segments(segments.clone());
         let now_raw_ns = shared.clock.raw_now_ns();
         Ok(Self {
             shared,
             builder,
+            pool,
             segments,
             known: KnownCodes::default(),
             rows_per_segment,
@@ -283,10 +287,12 @@ impl LogWriter {
 
     /// Seals the open segment and opens the next, with room for a row of `row_text_bytes`.
     fn roll(&mut self, row_text_bytes: usize) -> Result<(), Error> {
-        let next = SegmentBuilder::new(
-            self.builder.next_seq(),
-            Self::limits(self.rows_per_segment, row_text_bytes),
-        )?;
+        // First, so that the next segment takes over the memory of what is evicted.
+        if self.evict() {
+            self.shared.set_segments(self.segments.clone());
+        }
+        let limits = Self::limits(self.rows_per_segment, row_text_bytes);
+        let next = SegmentBuilder::new(self.builder.next_seq(), limits, &self.pool)?;
         let sealed = std::mem::replace(&mut self.builder, next);
         self.known = KnownCodes::default();
         self.segments.pop();
@@ -299,52 +305,56 @@ impl LogWriter {
         }
         self.segments.push(Arc::clone(self.builder.segment()));
         self.opened_raw_ns = self.now_raw_ns;
-        self.evict();
         self.shared.set_segments(self.segments.clone());
         Ok(())
     }
 
-    /// Drops sealed segments from the log's start as long as retention says so.
+    /// Drops sealed segments from the log's start as long as retention says so; true if any was.
     fn evict(&mut self) -> bool {
-        let retention = self.shared.options.retention;
         let mut evicted = 0;
         while let Some(sealed) = self
             .segments
             .get(evicted)
             .and_then(|segment| segment.sealed())
         {
-            let rows = sealed.rows as u64;
-            let older = retention.max_age.is_some_and(|age| {
-                let age_ns = i64::try_from(age.as_nanos()).unwrap_or(i64::MAX);
-                sealed.last_append_raw_ns < self.now_raw_ns.saturating_sub(age_ns)
-            });
-            let larger = retention
-                .max_bytes
-                .is_some_and(|bytes| self.sealed_bytes > bytes);
-            let more = retention.max_events.is_some_and(|events| {
-                self.sealed_rows + self.builder.rows() as u64 - rows >= events
-            });
-            if !(older || larger || more) {
+            if !self.exceeds_retention(sealed) {
                 break;
             }
+            let rows = sealed.rows as u64;
             self.sealed_bytes -= sealed.used_bytes as u64;
             self.sealed_rows -= rows;
-            let bounds = &self.segments[evicted].bounds;
-            let first = self.segments[evicted].base_seq;
-            let range = LossRange {
+            let segment = &self.segments[evicted];
+            self.shared.add_evicted(LossRange {
                 cause: LossCause::Retention,
                 producer: 0,
-                first,
-                last: first + rows - 1,
+                first: segment.base_seq,
+                last: segment.base_seq + rows - 1,
                 count: rows,
-                first_timestamp: bounds.min_timestamp(),
-                last_timestamp: bounds.max_timestamp(),
-            };
-            self.shared.add_evicted(range);
+                first_timestamp: segment.bounds.min_timestamp(),
+                last_timestamp: segment.bounds.max_timestamp(),
+            });
             evicted += 1;
         }
         self.segments.drain(..evicted);
         evicted > 0
+    }
+
+    /// Whether the oldest segment has to go.
+    fn exceeds_retention(&self, oldest: &Sealed) -> bool {
+        let retention = self.shared.options.retention;
+        let is_older = retention.max_age.is_some_and(|age| {
+            let age_ns = i64::try_from(age.as_nanos()).unwrap_or(i64::MAX);
+            oldest.last_append_raw_ns < self.now_raw_ns.saturating_sub(age_ns)
+        });
+        let bytes = self.sealed_bytes + self.builder.used_bytes() as u64;
+        let rows = self.sealed_rows + self.builder.rows() as u64;
+        is_older
+            || retention
+                .max_bytes
+                .is_some_and(|max_bytes| bytes > max_bytes)
+            || retention
+                .max_events
+                .is_some_and(|max_events| rows - oldest.rows as u64 >= max_events)
     }
 
     /// Makes everything appended so far visible, and applies the limits that time and bytes set.

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashMap;
 
-use crate::area::{Area, AreaWriter};
+use crate::area::{Area, AreaPool, AreaWriter};
 use crate::columns::{DictionaryColumn, NullableColumn};
 use crate::dictionary::DictionaryBuilder;
 use crate::error::Error;
@@ -31,12 +31,12 @@ struct TextWriter {
 }
 
 impl TextWriter {
-    fn new(texts: usize, bytes: usize) -> Result<Self, Error> {
-        let mut offsets = Area::with_capacity(texts + 1)?;
+    fn new(texts: usize, bytes: usize, pool: &Arc<AreaPool>) -> Result<Self, Error> {
+        let mut offsets = Area::with_capacity(texts + 1, pool)?;
         offsets.push(0);
         Ok(Self {
             offsets,
-            bytes: Area::with_capacity(bytes)?,
+            bytes: Area::with_capacity(bytes, pool)?,
         })
     }
 
@@ -101,27 +101,27 @@ impl SegmentBuilder {
     ///
     /// # Errors
     /// `RESOURCE_EXHAUSTED`.
-    pub fn new(base_seq: u64, limits: SegmentLimits) -> Result<Self, Error> {
+    pub fn new(base_seq: u64, limits: SegmentLimits, pool: &Arc<AreaPool>) -> Result<Self, Error> {
         let rows = limits.rows.max(1);
         // Offsets are 32 bits; half their range leaves no room for a mistake.
         let text_bytes = limits.text_bytes.clamp(4096, 1 << 30);
         let tags = limits.tag_entries.max(1024);
-        let seq = Area::with_capacity(rows)?;
-        let event_id = Area::with_capacity(rows)?;
-        let timestamp = Area::with_capacity(rows)?;
-        let wall_time = Area::with_capacity(rows)?;
-        let parent_id = Area::with_capacity(rows)?;
-        let arity = Area::with_capacity(rows)?;
-        let line = Area::with_capacity(rows)?;
+        let seq = Area::with_capacity(rows, pool)?;
+        let event_id = Area::with_capacity(rows, pool)?;
+        let timestamp = Area::with_capacity(rows, pool)?;
+        let wall_time = Area::with_capacity(rows, pool)?;
+        let parent_id = Area::with_capacity(rows, pool)?;
+        let arity = Area::with_capacity(rows, pool)?;
+        let line = Area::with_capacity(rows, pool)?;
         let codes: [AreaWriter<i32>; DictionaryColumn::COUNT] =
-            try_array(|| Area::with_capacity(rows))?;
+            try_array(|| Area::with_capacity(rows, pool))?;
         let dictionaries: [DictionaryBuilder; DictionaryColumn::COUNT] =
-            try_array(|| DictionaryBuilder::new(rows, text_bytes))?;
-        let mut tag_offsets = Area::with_capacity(rows + 1)?;
+            try_array(|| DictionaryBuilder::new(rows, text_bytes, pool))?;
+        let mut tag_offsets = Area::with_capacity(rows + 1, pool)?;
         tag_offsets.push(0);
-        let tag_keys = TextWriter::new(tags, text_bytes)?;
-        let tag_values = TextWriter::new(tags, text_bytes)?;
-        let data = TextWriter::new(rows, text_bytes)?;
+        let tag_keys = TextWriter::new(tags, text_bytes, pool)?;
+        let tag_values = TextWriter::new(tags, text_bytes, pool)?;
+        let data = TextWriter::new(rows, text_bytes, pool)?;
         let columns = Columns {
             seq: seq.area(),
             event_id: event_id.area(),
