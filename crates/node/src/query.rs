@@ -90,7 +90,7 @@ impl Asker {
     fn of(producer: &NativeProducer, head: u32) -> Self {
         Self {
             producer: Arc::clone(&producer.ring),
-            head: head,
+            head,
             entry: Arc::clone(&producer.entry),
         }
     }
