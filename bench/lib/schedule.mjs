@@ -1,0 +1,76 @@
+/** Runs measurements, each in a child process of its own, in turn. */
+import { fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { median } from './timing.mjs'
+
+/**
+ * @typedef {object} Probe What one child process measures.
+ * @property {string} file Relative to `bench/`.
+ * @property {string} [variant] Which of the file's measurements.
+ * @property {number} [repetitions] Child processes in a full run; default 7. A quick run takes at most 3.
+ * @property {string[]} [flags] Options for Node.
+ */
+/** @typedef {{ median: number, low: number, high: number }} Metric Over all repetitions. */
+/** @typedef {Record<string, Metric>} Metrics By name; `lostEvents` counts what was lost although it should not have been. */
+
+const FULL_REPETITIONS = 7
+const QUICK_REPETITIONS = 3
+const CHILD = fileURLToPath(new URL('child.mjs', import.meta.url))
+
+/**
+ * Measures all probes. Repetitions of different probes alternate, so that a disturbance of the machine hits rivals alike.
+ *
+ * @param {Record<string, Probe>} probes By name.
+ * @param {{ quick: boolean, progress: (text: string) => void }} options
+ * @returns {Promise<Record<string, Metrics | Error>>} By the probes' names; an error when a child process failed.
+ */
+export async function measureAll(probes, { quick, progress }) {
+  /** @type {Record<string, Record<string, number>[]>} */
+  const answers = {}
+  /** @type {Record<string, Error>} */
+  const failures = {}
+  for (let repetition = 0; repetition < FULL_REPETITIONS; repetition++) {
+    for (const [name, probe] of Object.entries(probes)) {
+      const wanted = probe.repetitions ?? FULL_REPETITIONS
+      if (repetition >= (quick ? Math.min(wanted, QUICK_REPETITIONS) : wanted) || failures[name]) continue
+      progress(`${name} ${repetition + 1}`)
+      try {
+        ;(answers[name] ??= []).push(await measureOnce(probe, quick))
+      } catch (error) {
+        failures[name] = error
+      }
+    }
+  }
+  return Object.fromEntries(Object.keys(probes).map((name) => [name, failures[name] ?? summarize(answers[name])]))
+}
+
+/**
+ * @param {Probe} probe
+ * @param {boolean} quick
+ * @returns {Promise<Record<string, number>>}
+ */
+function measureOnce({ file, variant, flags = [] }, quick) {
+  const url = new URL(`../${file}`, import.meta.url).href
+  return new Promise((resolve, reject) => {
+    const child = fork(CHILD, [url, JSON.stringify({ variant, quick })], { execArgv: flags, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
+    let metrics
+    let complaints = ''
+    child.stderr.setEncoding('utf8').on('data', (text) => (complaints += text))
+    child.on('message', (message) => (metrics = message))
+    child.on('error', reject)
+    child.on('close', (code, signal) => {
+      if (code === 0 && metrics) resolve(metrics)
+      else reject(new Error(`${file} ${variant ?? ''} ended with ${signal ?? code}: ${complaints.trim()}`))
+    })
+  })
+}
+
+/** @param {Record<string, number>[]} answers Of one probe; at least one. */
+function summarize(answers) {
+  return Object.fromEntries(
+    Object.keys(answers[0]).map((name) => {
+      const values = answers.map((answer) => answer[name])
+      return [name, { median: median(values), low: Math.min(...values), high: Math.max(...values) }]
+    }),
+  )
+}
