@@ -80,8 +80,19 @@ export function isJsonObject(value) {
  * @param {string} reason
  */
 function cut(context, path, reason) {
-  context.cuts[formatPath('', path)] = reason
+  addCut(context.cuts, path, reason)
   return null
+}
+
+/**
+ * Defined, not assigned: a path may be `__proto__`.
+ *
+ * @param {Record<string, string>} cuts
+ * @param {Path} path
+ * @param {string} reason
+ */
+export function addCut(cuts, path, reason) {
+  Object.defineProperty(cuts, formatPath('', path), { value: reason, enumerable: true, configurable: true, writable: true })
 }
 
 /**
@@ -142,8 +153,9 @@ function captureBigInt(value, path, context) {
   // The text of a bigint takes time with the square of its length.
   if (value > HUGE || value < -HUGE) return cut(context, path, 'bigint')
   if (value >= INT64_START && value < UINT64_END) return Number.isSafeInteger(Number(value)) ? Number(value) : value
+  const text = captureString(String(value), path, context)
   cut(context, path, 'bigint')
-  return String(value)
+  return text
 }
 
 /**
@@ -153,7 +165,10 @@ function captureBigInt(value, path, context) {
  */
 function captureObject(value, path, context) {
   if (types.isProxy(value)) return cut(context, path, 'proxy')
-  if (types.isDate(value)) return dateText(value) ?? cut(context, path, 'non_finite')
+  if (types.isDate(value)) {
+    const text = dateText(value)
+    return text === undefined ? cut(context, path, 'non_finite') : captureString(text, path, context)
+  }
   if (types.isRegExp(value)) return captureString(regExpText(value), path, context)
   // A container at path [a, b] lies inside two others.
   if (path.length >= context.limits.maxDepth) return cut(context, path, 'depth')

@@ -2,8 +2,7 @@
 /**
  * Events with fixed fields.
  */
-import { cutText, withCuts } from './capture.js'
-import { formatPath } from './fields.js'
+import { addCut, cutText, withCuts } from './capture.js'
 import { invalidArgument, isPlainArgument, rejectUnknownKeys } from './errors.js'
 import { requireText } from './envelope.js'
 import { fitsInt64, safeNumber, wellFormed } from './values.js'
@@ -44,7 +43,7 @@ export function defineEmitter(recorder, eventType, fields, options) {
     for (const [index, [name, fieldType]] of types.entries()) {
       const outcome = checkField(read?.[index], /** @type {string} */ (fieldType), limits.maxStringLength)
       if (outcome.mistyped) recorder.countMistyped()
-      if (outcome.cut) cuts[formatPath('', [wellFormed(name)])] = outcome.cut
+      if (outcome.cut) addCut(cuts, [wellFormed(name)], outcome.cut)
       if (outcome.value !== undefined) entries.push([wellFormed(name), outcome.value])
     }
     recorder.append(recorder.frames.current, { ...site, eventType: type, data: withCuts({ value: Object.fromEntries(entries), cuts }) })
@@ -74,8 +73,8 @@ function checkField(value, type, maxStringLength) {
   if (type === 'i64' && typeof value === 'bigint') return fitsInt64(value) ? { value: safeNumber(value) } : { mistyped: true }
   if (typeof value !== JS_TYPES[type]) return { mistyped: true }
   if (typeof value === 'number') return readNumber(value, type)
-  if (type === 'symbol') return { value: wellFormed(value) }
-  return type === 'utf8' ? { value: cutText(value, maxStringLength), ...(value.length > maxStringLength && { cut: 'length' }) } : { value }
+  if (typeof value === 'boolean') return { value }
+  return { value: cutText(value, maxStringLength), ...(value.length > maxStringLength && { cut: 'length' }) }
 }
 
 /**
@@ -84,7 +83,6 @@ function checkField(value, type, maxStringLength) {
  * @returns {FieldOutcome}
  */
 function readNumber(value, type) {
-  if (!Number.isFinite(value)) return { value: null, cut: 'non_finite' }
-  if (type === 'f64') return { value }
+  if (type === 'f64') return Number.isFinite(value) ? { value } : { value: null, cut: 'non_finite' }
   return Number.isInteger(value) && fitsInt64(value) ? { value: safeNumber(BigInt(value)) } : { mistyped: true }
 }

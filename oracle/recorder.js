@@ -83,7 +83,8 @@ export class OracleRecorder {
     const { timestamp, wallTime, tags, data, ...given } = envelope
     const time = timestamp ?? this.#shared.now().timestamp
     const frame = this.frames.current
-    const cutTexts = Object.entries(given).map(([name, value]) => [name, typeof value === 'string' ? this.#cut(value) : value])
+    // An event type is a definition, whole whatever its length.
+    const cutTexts = Object.entries(given).map(([name, value]) => [name, typeof value === 'string' && name !== 'eventType' ? this.#cut(value) : value])
     return this.append(frame, {
       ...Object.fromEntries(cutTexts.filter(([, value]) => value !== undefined)),
       timestamp: time,

@@ -110,6 +110,12 @@ describe('limits', () => {
     expect(stored({ a: { 'b.c': [{ 0: Number.NaN }] } })).toEqual({ a: { 'b.c': [{ 0: null }] }, $cut })
   })
 
+  it('name fields of any name', () => {
+    const data = stored(Object.fromEntries([['__proto__', Number.NaN]]))
+    expect(Object.entries(data.$cut)).toEqual([['__proto__', 'non_finite']])
+    expect(Object.entries(data)[0]).toEqual(['__proto__', null])
+  })
+
   it('let a field called $cut give way only where something was cut', () => {
     expect(stored({ $cut: 'mine' })).toEqual({ $cut: 'mine' })
     expect(stored({ $cut: 'mine', x: Number.NaN })).toEqual({ x: null, $cut: { x: 'non_finite' } })

@@ -189,8 +189,9 @@ describe('text search', () => {
     expect(await search('"payment')).toEqual([])
   })
 
-  it('does not look into numbers', async () => {
+  it('does not look into numbers, nor at positions in arrays', async () => {
     expect(await search('42')).toEqual([])
+    expect(await search('0')).toEqual([])
   })
 })
 
