@@ -71,6 +71,8 @@ export interface NativeQuery {
   correlationIds?: string[]
   eventTypes?: string[]
   limit: number
+  /** JSON of what goes beyond these: condition, order, paging, projection; see `crates/node/src/plan.rs`. */
+  plan?: string
 }
 
 /** What is missing from the queried time range. */
@@ -87,6 +89,9 @@ export interface NativeAnswer {
   readonly totalMatches: number
   readonly snapshot: bigint
   lost(): NativeLoss[]
+  nextPageToken(): string | null
+  /** Per projected item a column's name, or the type that its values have; null without a projection. */
+  projectedTypes(): string[] | null
   layout(): number[]
   bufferInfos(): { address: number; length: number }[]
   buffer(index: number): ArrayBuffer
