@@ -143,13 +143,13 @@ function storeField(shape: EmitterShape, field: number): string {
   const word = fieldWord(shape, field)
   switch (shape.types[field]!) {
     case 'bool':
-      return `i32[i + ${word * 2}] = v${field} ? 1 : 0`
+      return `i[n + ${word * 2}] = v${field} ? 1 : 0`
     case 'symbol':
-      return `i32[i + ${word * 2}] = s${field}`
+      return `i[n + ${word * 2}] = s${field}`
     case 'utf8':
-      return `end += i32[i + ${word * 2}] = write(u8, buffer, end, v${field})`
+      return `end += i[n + ${word * 2}] = write(u8, buffer, end, v${field})`
     default:
-      return `f64[at + ${word}] = v${field}`
+      return `f[at + ${word}] = v${field}`
   }
 }
 
@@ -164,19 +164,23 @@ function storeStates(shape: EmitterShape): string[] {
     for (let bit = 0; bit < STATES_PER_GROUP && group < groups; bit++) {
       if (group * STATES_PER_GROUP + bit < count) states |= layout.FIELD_PLAIN << (bit * 2)
     }
-    stores.push(`i32[i + ${7 + group}] = ${states}`)
+    stores.push(`i[n + ${7 + group}] = ${states}`)
   }
   return stores
 }
 
-/** Statements of the generated function; `values` are its locals for the fields. */
+/**
+ * Source of the function. Its bytecode has to stay below V8's limit for inlining (460 bytes) with as many fields as can be:
+ * hence the local aliases, the truth of numbers as conditions, and one `try` around all.
+ */
 function sourceOf(shape: EmitterShape): string {
   const all = shape.names.map((_, field) => field)
   const texts = all.filter((field) => shape.types[field] === 'utf8')
-  const locals = all.map((field) => (shape.types[field] === 'symbol' ? `v${field}, s${field}` : `v${field}`)).join(', ')
-  const reads = shape.names.map((name, field) => `v${field} = fields[${JSON.stringify(name)}]`).join('; ')
+  const symbols = all.filter((field) => shape.types[field] === 'symbol')
+  const reads = shape.names.map((name, field) => `v${field} = fields[${JSON.stringify(name)}]`).join(', ')
   const fixedWords = shape.headWords + shape.names.length
   const hasText = texts.length > 0
+  const computed = [...symbols.map((field) => `s${field}`), ...(hasText ? ['text'] : [])]
   const conditions = all.map((field) => unlikelyCondition(shape.types[field]!, field))
   const characters = texts.map((field) => `v${field}.length`)
   for (const length of characters) conditions.push(`${length} > ${shape.maxStringLength}`)
@@ -184,51 +188,57 @@ function sourceOf(shape: EmitterShape): string {
   conditions.push(`at + ${fixedWords}${hasText ? ' + ((text + 7) >>> 3)' : ''} >= writer.limit`)
   conditions.push('owners[slot] !== context')
   const numbersFirst = [...all.filter((field) => !texts.includes(field)), ...texts]
-  const wake = `if (i32[${layout.I32_ASLEEP}] !== 0) writer.wake()`
+  const wake = `if (i[${layout.I32_ASLEEP}]) wake()`
   return `return function emit(fields) {
-  if (i32[${layout.I32_STATE}] !== ${layout.STATE_RECORDING}) { writer.countLate(); return }
-  let ${locals}${hasText ? ', text' : ''}
-  try { ${reads} } catch { slow.unreadable(); return }
-  const frame = frames.depth !== 0 ? frames.frame : frames.lookup()
-  const context = frame.context, slot = context.slot, at = writer.at
-  if (${conditions.join(' || ')}) { slow.emit([${all.map((field) => `v${field}`).join(', ')}]); return }
-  const i = at * 2
-  ${hasText ? `const start = (at + ${fixedWords}) * 8; let end = start` : ''}
-  ${numbersFirst.map((field) => storeField(shape, field)).join('\n  ')}
-  ${hasText ? `const words = ${fixedWords} + ((end - start + 7) >>> 3)` : ''}
-  ${shape.coarse ? `${wake}; f64[at + 1] = f64[${layout.F64_TICK}]` : 'i64[at + 1] = now()'}
-  f64[at + 2] = frame.parentSequence
-  f64[${layout.F64_ATTEMPTS}]++
-  i32[i + 1] = ${shape.coarse ? `slot | ${layout.FLAG_COARSE_TIME}` : 'slot'}
-  i32[i + 6] = ${shape.id}
-  ${storeStates(shape).join('\n  ')}
-  i32[i + ${hasText ? 'words * 2' : fixedWords * 2}] = 0
-  i32[i] = ${hasText ? `${layout.KIND_EMIT} | (words << 8)` : layout.KIND_EMIT | (fixedWords << 8)}
-  writer.at = at + ${hasText ? 'words' : fixedWords}
-  ${shape.coarse ? '' : wake}
+  const i = i32
+  if (i[${layout.I32_STATE}] !== ${layout.STATE_RECORDING}) { off(); return }
+  try {
+    const ${reads}${computed.length > 0 ? `; let ${computed.join(', ')}` : ''}
+    const frame = frames.depth ? frames.frame : frames.lookup()
+    const context = frame.context, slot = context.slot, at = writer.at
+    if (${conditions.join(' || ')}) { slow(${all.map((field) => `v${field}`).join(', ')}); return }
+    const f = f64, n = at * 2
+    ${hasText ? `const start = (at + ${fixedWords}) * 8; let end = start` : ''}
+    ${numbersFirst.map((field) => storeField(shape, field)).join('\n    ')}
+    ${hasText ? `const words = ${fixedWords} + ((end - start + 7) >>> 3)` : ''}
+    ${shape.coarse ? `${wake}; f[at + 1] = f[${layout.F64_TICK}]` : 'i64[at + 1] = now()'}
+    f[at + 2] = frame.parentSequence
+    f[${layout.F64_ATTEMPTS}]++
+    i[n + 1] = ${shape.coarse ? `slot | ${layout.FLAG_COARSE_TIME}` : 'slot'}
+    i[n + 6] = ${shape.id}
+    ${storeStates(shape).join('\n    ')}
+    i[n + ${hasText ? 'words * 2' : fixedWords * 2}] = 0
+    i[n] = ${hasText ? `${layout.KIND_EMIT} | (words << 8)` : layout.KIND_EMIT | (fixedWords << 8)}
+    writer.at = at + ${hasText ? 'words' : fixedWords}
+    ${shape.coarse ? '' : wake}
+  } catch { unreadable() }
 }`
 }
 
 function generate(shape: EmitterShape, parts: RecorderParts): Emitter {
+  const { writer, frames, definitions } = parts
   const slow = new SlowEmitter(shape, parts)
-  const scope = {
-    writer: parts.writer,
-    frames: parts.frames,
-    owners: parts.frames.slotOwner,
-    i32: parts.writer.i32,
-    f64: parts.writer.f64,
-    i64: parts.writer.i64,
-    u8: parts.writer.u8,
-    buffer: parts.writer.buffer,
-    now: monotonicNow,
-    write: writeUtf8,
-    idOf: mapGet,
-    strings: parts.definitions.stringIds,
-    slow,
-  }
   if (shape.redacted.includes(true)) {
     // Values that must not be captured are not even read.
     return ((fields: Record<string, unknown>) => slow.emitRedacted(fields)) as Emitter
+  }
+  const scope = {
+    writer,
+    frames,
+    owners: frames.slotOwner,
+    i32: writer.i32,
+    f64: writer.f64,
+    i64: writer.i64,
+    u8: writer.u8,
+    buffer: writer.buffer,
+    now: monotonicNow,
+    write: writeUtf8,
+    idOf: mapGet,
+    strings: definitions.stringIds,
+    wake: writer.wake,
+    off: () => writer.countLate(),
+    slow: (...values: unknown[]) => slow.emit(values),
+    unreadable: () => slow.unreadable(),
   }
   const factory = compileFunction(sourceOf(shape), Object.keys(scope)) as (...values: unknown[]) => Emitter
   return factory(...Object.values(scope))

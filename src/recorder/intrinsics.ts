@@ -104,11 +104,12 @@ export function regExpToText(pattern: object): string {
 }
 
 export const promisePrototype: object = Promise.prototype
-const promiseThen = Promise.prototype.then
 /** `promise.then(...)`, whatever has become of `then`. */
-export function thenOf<T, R>(promise: Promise<T>, fulfilled: (value: T) => R, rejected: (reason: unknown) => R): Promise<R> {
-  return reflectApply(promiseThen, promise, [fulfilled, rejected]) as Promise<R>
-}
+export const thenOf = uncurryThis(Promise.prototype.then) as <T, R>(
+  promise: Promise<T>,
+  fulfilled: (value: T) => R,
+  rejected: (reason: unknown) => R,
+) => Promise<R>
 
 type Resume = (this: unknown, value?: unknown) => unknown
 type GeneratorMethods = { readonly next: Resume; readonly return: Resume; readonly throw: Resume }
