@@ -117,6 +117,22 @@ describe('publication by head', () => {
   })
 })
 
+test('a stack that overflows leaves every record whole and every attempt accounted for', () => {
+  const scope = setup({ ringBytes: 1 << 24 })
+  const { recorder, reader } = scope
+  const emit = recorder.define('e', { n: 'i64', text: 'utf8' })
+  const deep = recorder.wrap((n: number): number => {
+    emit({ n, text: 'x' })
+    recorder.record({ eventType: 'x', data: { a: { b: [n] } } })
+    return recorder.run({ pid: `p${n}` }, () => deep(n + 1)) + 1
+  })
+  for (let round = 0; round < 5; round++) expect(() => deep(0)).toThrow(RangeError)
+  recorder.record({ eventType: 'afterwards' })
+  const records = reader.read()
+  expect(records.at(-1)).toMatchObject({ eventType: 'afterwards', context: { pid: null } })
+  expectAccountedFor(scope, records)
+})
+
 test('every attempt is stored or lost, whatever is recorded and however slowly it is read', () => {
   const action = oneof(
     object({ kind: constant('emit' as const), size: nat(300) }),
