@@ -138,7 +138,7 @@ function requireTags(tags, redact, where) {
  * @param {unknown} tags
  * @param {ReadonlySet<string>} redact
  * @param {(name: string, value: unknown) => void} refuse told of everything else; `''`: of `tags` itself
- * @returns {Record<string, string> | null} null when `tags` is no object
+ * @returns {Record<string, string> | null} null when there are none, or `tags` is no object
  */
 export function readTags(tags, redact, refuse) {
   if (!isPlainArgument(tags) || types.isProxy(tags)) {
@@ -157,12 +157,13 @@ export function readTags(tags, redact, refuse) {
 }
 
 /**
- * An object without prototype; the last of equal keys wins.
+ * An object without prototype; the last of equal keys wins. No tags are the same as absent ones.
  *
  * @param {[string, string][]} entries
- * @returns {Record<string, string>}
+ * @returns {Record<string, string> | null}
  */
 export function mergeTags(entries) {
+  if (entries.length === 0) return null
   const tags = Object.create(null)
   for (const [key, value] of entries) tags[key] = value
   return tags

@@ -118,6 +118,7 @@ describe('limits', () => {
 
   it('let a field called $cut give way only where something was cut', () => {
     expect(stored({ $cut: 'mine' })).toEqual({ $cut: 'mine' })
+    expect(Object.keys(stored({ $cut: 'mine', x: Number.NaN }))).toEqual(['x', '$cut'])
     expect(stored({ $cut: 'mine', x: Number.NaN })).toEqual({ x: null, $cut: { x: 'non_finite' } })
     expect(stored({ a: { $cut: 'mine' }, x: Number.NaN })).toEqual({ a: { $cut: 'mine' }, x: null, $cut: { x: 'non_finite' } })
   })

@@ -33,6 +33,12 @@ describe('record', () => {
     expect(oracle.recorder.record({ eventType: 'y' })).toBe('1-1')
   })
 
+  it('takes empty tags for absent ones', () => {
+    const oracle = countingOracle()
+    oracle.recorder.record({ eventType: 'x', tags: {} })
+    expect(oracle.events[0]?.tags).toBe(null)
+  })
+
   it('throws for a malformed envelope, naming the field', async () => {
     const { recorder } = countingOracle()
     for (const event of [
@@ -80,6 +86,16 @@ describe('emitters', () => {
     for (const fields of [null, undefined, 5, { get a() { throw new Error('getter') } }]) emit(fields)
     expect(oracle.events.map((event) => event.data)).toEqual([{}, {}, {}, {}])
     expect(oracle.stats().mistyped).toBe(3)
+  })
+
+  it('do not read what is redacted', () => {
+    const oracle = countingOracle({ redact: ['password'] })
+    const emit = oracle.recorder.define('login', { password: 'utf8', user: 'utf8' }) as (fields: object) => void
+    emit({ get password() { throw new Error('read') }, user: 'u' })
+    oracle.recorder.record({ eventType: 'x', tags: { password: 'p', user: 'u' } })
+    expect(oracle.events[0]?.data).toEqual({ user: 'u' })
+    expect({ ...oracle.events[1]?.tags }).toEqual({ user: 'u' })
+    expect(oracle.stats().mistyped).toBe(0)
   })
 
   it('are defined with known types only', async () => {
@@ -188,6 +204,23 @@ describe('run', () => {
       { pid: 'nested', correlationId: null, parentId: '1-99', tags: { a: '2' } },
       { pid: 'main', correlationId: null, parentId: null, tags: null },
     ])
+  })
+
+  it('adds its tags to those around it', () => {
+    const { recorder } = countingOracle()
+    recorder.run({ tags: { a: 1, b: 1 } }, () => {
+      expect(recorder.run({ tags: { b: 2, c: 3 } }, () => recorder.context().tags)).toEqual({ a: '1', b: '2', c: '3' })
+      expect(recorder.run({}, () => recorder.context().tags)).toEqual({ a: '1', b: '1' })
+    })
+  })
+
+  it('leaves snapshots in the call around it, unless told of another parent', () => {
+    const oracle = countingOracle()
+    const { recorder } = oracle
+    recorder.enter(recorder.site(SITE))
+    recorder.run({ pid: 'r' }, () => recorder.snapshot({ x: 1 }))
+    recorder.run({ parentId: '1-99' }, () => recorder.snapshot({ x: 2 }))
+    expect(oracle.events.slice(1).map((event) => [event.parentId, event.function])).toEqual([['1-0', 'f'], ['1-99', null]])
   })
 
   it('makes the call around it the parent', () => {

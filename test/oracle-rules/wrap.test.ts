@@ -21,6 +21,20 @@ describe('a wrapped function', () => {
     ])
   })
 
+  it('restores the call before it, or the nearest that is still open', () => {
+    const { oracle, recorder, wrap } = wrapping()
+    const site = recorder.site({ module: 'm', function: 'outer', arity: 0 })
+    const [outer, inner] = [recorder.enter(site), recorder.enter(site)]
+    wrap(() => { recorder.enter(site) })()
+    recorder.record({ eventType: 'in inner' })
+    wrap(() => { recorder.exit(inner) })()
+    recorder.record({ eventType: 'in outer' })
+    recorder.exit(outer)
+    const parents = Object.fromEntries(oracle.events.map((event) => [event.eventType, event.parentId]))
+    expect(parents).toMatchObject({ 'in inner': '1-1', 'in outer': '1-0' })
+    expect(oracle.stats().unbalanced).toBe(1)
+  })
+
   it('captures arguments unless told not to, and results only when told', () => {
     const { oracle, wrap } = wrapping()
     wrap((x: number) => x, { captureArgs: false })(1)
