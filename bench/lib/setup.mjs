@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const SOURCES = ['src', 'crates', 'Cargo.toml', 'Cargo.lock', 'tsconfig.build.json']
+/** What the compiler calls the addon, by platform. */
+const LIBRARY_NAMES = ['libkinescope_node.so', 'libkinescope_node.dylib', 'kinescope_node.dll']
 
 /**
  * Installs and builds what is missing or old.
@@ -39,33 +41,30 @@ function isBuilt() {
   const outputs = existsSync(dist) ? readdirSync(dist).map((name) => join(dist, name)) : []
   const addon = outputs.find((path) => path.endsWith('.node'))
   if (!addon || !existsSync(join(dist, 'index.js'))) return false
-  return isRelease(addon) && Math.min(oldest(addon), oldest(join(dist, 'index.js'))) >= Math.max(...SOURCES.map((source) => newest(join(root, source))))
+  const builtMs = Math.min(statSync(addon).mtimeMs, statSync(join(dist, 'index.js')).mtimeMs)
+  return isRelease(addon) && builtMs >= Math.max(...SOURCES.map((source) => newest(join(root, source))))
 }
 
 /**
- * Whether a binary is what the last release build left; only a debug build carries its name and is of another size.
+ * Whether a binary is what the last release build left: a debug build has the same name, but another size.
  *
  * @param {string} addon
  */
 function isRelease(addon) {
-  const release = join(root, 'target', 'release')
-  const libraries = existsSync(release) ? readdirSync(release).filter((name) => /kinescope_node\.(so|dylib|dll)$/.test(name)) : []
-  return libraries.some((name) => statSync(join(release, name)).size === statSync(addon).size)
-}
-
-/** @param {string} path */
-function oldest(path) {
-  return statSync(path).mtimeMs
+  const target = join(root, 'target')
+  const folders = existsSync(target) ? ['.', ...readdirSync(target)].map((name) => join(target, name, 'release')) : []
+  const libraries = folders.flatMap((folder) => LIBRARY_NAMES.map((name) => join(folder, name)))
+  return libraries.some((library) => existsSync(library) && statSync(library).size === statSync(addon).size)
 }
 
 /**
- * @param {string} path A file, or a folder with all that is in it.
+ * @param {string} path A file, or a folder with all that is in it but tests.
  * @returns {number} When it was last written, in milliseconds since the Unix epoch.
  */
 function newest(path) {
   const stats = statSync(path)
   if (!stats.isDirectory()) return stats.mtimeMs
-  return Math.max(0, ...readdirSync(path).map((name) => newest(join(path, name))))
+  return Math.max(0, ...readdirSync(path).filter((name) => name !== 'tests').map((name) => newest(join(path, name))))
 }
 
 /**
