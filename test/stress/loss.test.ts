@@ -8,6 +8,8 @@ const EVENTS = Number(process.env['KINESCOPE_STRESS_EVENTS'] ?? 200_000)
 const PER_WRITER = Math.ceil(EVENTS / (WORKERS.length + 1))
 const OVERSIZED = Math.ceil(PER_WRITER / OVERSIZED_EVERY)
 const EVENT_TYPES = ['stress_precise', 'stress_coarse', 'stress_record', 'stress_oversized']
+/** Rings of 64 KiB hold a quarter of that in one event. */
+const LIMITS = { maxStringLength: 65_536 }
 
 interface LossRow {
   producer: number
@@ -18,28 +20,31 @@ interface LossRow {
 }
 
 test.each<Required<RingOptions>['overflow']>(['drop_newest', 'block'])('with rings of 64 KiB and %s, stored plus lost is attempted, for every producer', { timeout: 900_000 }, async (overflow) => {
-  const limits = { maxStringLength: 65_536 }
-  await using scope = await open({ ring: { bytes: 65_536, overflow }, retention: { maxBytes: 2 ** 34 }, segmentEvents: 65_536, limits })
+  await using scope = await open({ ring: { bytes: 65_536, overflow }, retention: { maxBytes: 2 ** 34 }, segmentEvents: 65_536, limits: LIMITS })
   await record(scope)
   await scope.flush()
 
   const stored = await storedSequences(scope)
   const losses = await lossRows(scope)
   expect(stored.size).toBe(WORKERS.length + 1)
-  let lostInAll = 0
+  let [lostInAll, tooLargeInAll] = [0, 0]
   for (const [producer, sequences] of stored) {
     const ownLosses = losses.filter((loss) => loss.producer === producer)
     const lost = ownLosses.reduce((sum, { count }) => sum + count, 0)
     lostInAll += lost
     expect(sequences.size + lost).toBe(PER_WRITER)
     expect(explain(sequences, ownLosses)).toEqual({ unexplained: 0, contradicted: 0 })
-    expect(ownLosses.reduce((sum, { cause, count }) => sum + (cause === 'too_large' ? count : 0), 0)).toBe(OVERSIZED)
+    const tooLarge = ownLosses.reduce((sum, { cause, count }) => sum + (cause === 'too_large' ? count : 0), 0)
+    // While losses of a full ring are pending, one that is too large counts as one of them.
+    expect(tooLarge).toBeGreaterThan(0)
+    expect(tooLarge).toBeLessThanOrEqual(OVERSIZED)
+    tooLargeInAll += tooLarge
   }
   const { lost, recorded, stored: rows } = scope.stats()
-  expect(lost).toEqual({ ring_full: lostInAll - OVERSIZED * stored.size, too_large: OVERSIZED * stored.size, torn: 0, encoder: 0, disk_full: 0 })
+  expect(lost).toEqual({ ring_full: lostInAll - tooLargeInAll, too_large: tooLargeInAll, torn: 0, encoder: 0, disk_full: 0 })
   expect(recorded).toBe(PER_WRITER * stored.size)
   expect(rows - losses.length + lostInAll).toBe(recorded)
-  console.log(`${overflow}: ${lostInAll} of ${recorded} lost, ${OVERSIZED * stored.size} of them too large`)
+  console.log(`${overflow}: ${lostInAll} of ${recorded} lost, ${tooLargeInAll} of them too large`)
 })
 
 async function record(scope: Kinescope) {
