@@ -140,6 +140,7 @@ function captureString(text, path, context) {
  * @param {number} maxLength
  */
 export function cutText(text, maxLength) {
+  if (text.length <= maxLength) return wellFormed(text)
   const splitsPair = /^[\uD800-\uDBFF][\uDC00-\uDFFF]$/.test(text.slice(maxLength - 1, maxLength + 1))
   return wellFormed(text.slice(0, splitsPair ? maxLength - 1 : maxLength))
 }

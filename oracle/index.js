@@ -19,7 +19,8 @@ export { KinescopeError } from './errors.js'
  * @property {string} [node] default: host name and process id
  * @property {Partial<CaptureLimits>} [limits]
  * @property {string[]} [redact] names of fields that are never captured
- * @property {{ maxEvents?: number }} [retention] above it the oldest event is evicted at once; default: no limit
+ * @property {{ maxEvents?: number }} [retention] a positive integer; when it is exceeded by more than an eighth (rounded
+ * down), the oldest are evicted down to it; default: no limit
  * @property {() => bigint} [clock] nanoseconds on the recording's time line, asked once for every event; default: the
  * process's monotonic clock
  * @property {bigint} [wallTimeOffset] nanoseconds to add to a timestamp for its wall time; default: as it is at opening

@@ -58,7 +58,10 @@ export class Log {
   #maxEvents
   #lossSequence = 0
 
-  /** @param {number} maxEvents events kept; above it the oldest is evicted at once, so never more are there. */
+  /**
+   * @param {number} maxEvents events kept; once there are an eighth (rounded down) more, the oldest are evicted down to it:
+   * below 8 that is at once
+   */
   constructor(maxEvents) {
     this.#maxEvents = maxEvents
   }
@@ -75,7 +78,7 @@ export class Log {
   append(row) {
     const event = { seq: this.watermark, ...row }
     this.events.push(event)
-    if (this.events.length > this.#maxEvents) this.evictBefore(this.watermark - BigInt(this.#maxEvents))
+    if (this.events.length > this.#maxEvents + Math.floor(this.#maxEvents / 8)) this.evictBefore(this.watermark - BigInt(this.#maxEvents))
     return event
   }
 

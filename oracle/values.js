@@ -56,7 +56,8 @@ export function safeNumber(value) {
  * @param {string} text
  */
 export function wellFormed(text) {
-  return Buffer.from(text).toString()
+  // TypeScript's library of this level does not know it yet, Node 20 does.
+  return /** @type {string & { toWellFormed(): string }} */ (text).toWellFormed()
 }
 
 /**

@@ -120,9 +120,17 @@ describe('results', () => {
     const loss = { cause: 'ring_full', count: 3, producer: 1, firstSequence: 4, lastSequence: 6 }
     expect(oracle.dataAccess.queryEventsSync().lost).toEqual({ count: 4, ranges: [retention, loss] })
     expect(oracle.dataAccess.queryEventsSync({ startTimeMonotonic: 10 }).lost).toEqual({ count: 0, ranges: [] })
+    expect(oracle.dataAccess.queryEventsSync({ endTimeMonotonic: 0 }).lost).toEqual({ count: 0, ranges: [] })
+    expect(oracle.dataAccess.queryEventsSync({ endTimeMonotonic: 1 }).lost.count).toBeGreaterThan(0)
   })
 
-  it('evict the oldest exactly, and keep counting', async () => {
+  it('evict the oldest when an eighth too many are there', async () => {
+    const kept = async (count: number) => seqs((await oracleWith(Array.from({ length: count }, () => ({})), { retention: { maxEvents: 16 } })).events)
+    expect(await kept(18)).toHaveLength(18)
+    expect(await kept(19)).toEqual(Array.from({ length: 16 }, (_, i) => i + 3))
+  })
+
+  it('evict the oldest exactly where an eighth is less than one, and keep counting', async () => {
     const oracle = await oracleWith([{}, {}, {}, {}], { retention: { maxEvents: 3 } })
     expect(seqs(oracle.events)).toEqual([1, 2, 3])
     expect(oracle.dataAccess.queryEventsSync().snapshot).toBe(4n)
