@@ -18,10 +18,12 @@ const now = process.hrtime.bigint
 export async function measure({ quick }) {
   const scope = await openForTiming({ retention: { maxBytes: RETENTION_BYTES } })
   const emit = scope.recorder.define('sample', NUMERIC_FIELDS, { time: 'coarse' })
+  let attempts = 0
   const recordFor = (ns) => {
     const end = now() + ns
     while (now() < end) {
       for (let i = 0; i < BATCH; i++) emit({ queued: i, load: i * 0.5, waited: 7 })
+      attempts += BATCH
     }
   }
   const givenUpAt = now() + FILL_NS
@@ -39,11 +41,11 @@ export async function measure({ quick }) {
     storeBytes = Math.max(storeBytes, scope.stats().memoryBytes)
   }
   await drain(scope)
-  const { recorded, lost } = scope.stats()
+  const { lost } = scope.stats()
   await scope.close()
   if (sumLost(lost) === 0) throw new Error('nothing was dropped, so this was no overload')
   const quarter = samples >> 2
   const last = median(residentBytes.slice(-quarter))
   const growth = last / median(residentBytes.slice(quarter, 2 * quarter)) - 1
-  return { growth, residentBytes: last, storeBytes, droppedShare: sumLost(lost) / recorded }
+  return { growth, residentBytes: last, storeBytes, droppedShare: sumLost(lost) / attempts }
 }
