@@ -15,7 +15,7 @@ pub struct Context {
     pub parent_id: Option<u64>,
     /// Tags of every event of the context.
     pub tags: Vec<Tag<'static>>,
-    /// `pid` and `correlation_id` as codes of the segment that starts at the given `seq`.
+    /// `pid` and `correlation_id` as codes of the segment of the given generation.
     pub(crate) codes: Cell<Option<(u64, i32, Option<i32>)>>,
 }
 

@@ -42,6 +42,8 @@ pub struct LogWriter {
     pool: Arc<AreaPool>,
     segments: Vec<Arc<Segment>>,
     known: KnownCodes,
+    /// Segments opened before the open one. Unlike `base_seq` it tells an empty segment from the one that replaced it.
+    generation: u64,
     rows_per_segment: usize,
     bytes_per_segment: u64,
     /// Sequence of producer 0, which is the store itself.
@@ -75,6 +77,7 @@ impl LogWriter {
             pool,
             segments,
             known: KnownCodes::default(),
+            generation: 0,
             rows_per_segment,
             bytes_per_segment,
             own_sequence: 0,
@@ -178,9 +181,8 @@ impl LogWriter {
 
     #[inline]
     fn context_codes(&mut self, context: &Context) -> Result<(i32, Option<i32>), Full> {
-        let base_seq = self.builder.segment().base_seq;
         if let Some((of, pid, correlation_id)) = context.codes.get()
-            && of == base_seq
+            && of == self.generation
         {
             return Ok((pid, correlation_id));
         }
@@ -190,7 +192,9 @@ impl LogWriter {
             .as_deref()
             .map(|id| self.intern(DictionaryColumn::CorrelationId, id))
             .transpose()?;
-        context.codes.set(Some((base_seq, pid, correlation_id)));
+        context
+            .codes
+            .set(Some((self.generation, pid, correlation_id)));
         Ok((pid, correlation_id))
     }
 
@@ -295,6 +299,7 @@ impl LogWriter {
         let next = SegmentBuilder::new(self.builder.next_seq(), limits, &self.pool)?;
         let sealed = std::mem::replace(&mut self.builder, next);
         self.known = KnownCodes::default();
+        self.generation += 1;
         self.segments.pop();
         if sealed.rows() > 0 {
             let segment = Arc::clone(sealed.segment());
