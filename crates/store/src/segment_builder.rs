@@ -25,6 +25,9 @@ pub struct SegmentLimits {
     pub tag_entries: usize,
 }
 
+/// Texts that one row may add to a dictionary: its context's, interned whether the row uses it or not, and its own.
+const TEXTS_PER_ROW: usize = 2;
+
 struct TextWriter {
     offsets: AreaWriter<i32>,
     bytes: AreaWriter<u8>,
@@ -115,8 +118,9 @@ impl SegmentBuilder {
         let line = Area::with_capacity(rows, pool)?;
         let codes: [AreaWriter<i32>; DictionaryColumn::COUNT] =
             try_array(|| Area::with_capacity(rows, pool))?;
-        let dictionaries: [DictionaryBuilder; DictionaryColumn::COUNT] =
-            try_array(|| DictionaryBuilder::new(rows, text_bytes, pool))?;
+        let dictionaries: [DictionaryBuilder; DictionaryColumn::COUNT] = try_array(|| {
+            DictionaryBuilder::new(rows.saturating_mul(TEXTS_PER_ROW), text_bytes, pool)
+        })?;
         let mut tag_offsets = Area::with_capacity(rows + 1, pool)?;
         tag_offsets.push(0);
         let tag_keys = TextWriter::new(tags, text_bytes, pool)?;

@@ -8,9 +8,33 @@
 
 mod support;
 
-use kinescope_ring::{Outcome, Priority, Text};
+use kinescope_ring::{Inherited, Outcome, Priority, Text};
 use support::value::Value;
 use support::{head_at, of_type, open, producer, rows, settle};
+
+#[test]
+fn one_row_may_bring_a_pid_and_a_correlation_id_beside_its_contexts() {
+    let store = open(1);
+    let (mut writer, _ring) = producer(&store, "thread");
+    assert!(writer.context(
+        1,
+        None,
+        Some(Text::Inline("context's")),
+        Some(Text::Inline("trace")),
+        &[]
+    ));
+    let mut event = of_type("e");
+    event.pid = Some(Text::Inline("own"));
+    event.correlation_id = Inherited::Value(Text::Inline("own trace"));
+    let mut head = head_at(1);
+    head.slot = 1;
+    writer.event(head, &event, Priority::Normal);
+    settle(&store, &mut writer);
+    let rows = rows(&store.snapshot().unwrap());
+    assert_eq!(rows.len(), 1);
+    assert_eq!((&*rows[0].event_type, &*rows[0].pid), ("e", "own"));
+    assert_eq!(rows[0].correlation_id.as_deref(), Some("own trace"));
+}
 
 #[test]
 fn a_first_row_larger_than_its_segment_keeps_its_contexts_texts() {
