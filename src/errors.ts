@@ -115,6 +115,19 @@ export function nearestName(name: string, known: readonly string[]): string | un
   return nearest
 }
 
+/**
+ * The three known names with the smallest edit distances, the nearest first.
+ *
+ * @example
+ * nearestNames('colour', ['size', 'colors', 'color', 'count']) // ['color', 'colors', 'count']
+ */
+export function nearestNames(name: string, known: readonly string[]): string[] {
+  const folded = name.slice(0, SHOWN_CHARACTERS).toLowerCase()
+  const ranked = known.map((candidate) => ({ candidate, distance: editDistance(folded, candidate.toLowerCase()) }))
+  ranked.sort((a, b) => a.distance - b.distance)
+  return ranked.slice(0, 3).map(({ candidate }) => candidate)
+}
+
 /** Levenshtein's distance by the two-row method of Wagner and Fischer. */
 function editDistance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, column) => column)
@@ -130,7 +143,7 @@ function editDistance(a: string, b: string): number {
 }
 
 /** Codes that the addon names; every one is a code of the contract. */
-const NATIVE_CODE = /^(INVALID_ARGUMENT|NOT_FOUND|CLOSED|RESOURCE_EXHAUSTED|IO): /
+const NATIVE_CODE = /^(INVALID_ARGUMENT|UNKNOWN_FIELD|TYPE_MISMATCH|PAGE_TOKEN_INVALID|PAGE_TOKEN_EXPIRED|NOT_FOUND|CLOSED|RESOURCE_EXHAUSTED|IO): /
 
 /**
  * The error behind one that the addon threw: its message begins with the code.
