@@ -67,7 +67,7 @@ export function atMostTimes(metric, rival, most, rivalName) {
  */
 export function timesCheaper(metric, rival, least, rivalName) {
   const ratio = ratioOf(rival, metric)
-  return { absolute: withRange(metric, 'ns'), ratio: `${ratio.toFixed(1)} x cheaper than ${rivalName}`, met: ratio >= least }
+  return { absolute: withRange(metric, 'ns'), ratio: `${ratio.toFixed(2)} x cheaper than ${rivalName}`, met: ratio >= least }
 }
 
 /**
