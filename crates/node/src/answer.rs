@@ -6,7 +6,10 @@ use std::sync::Arc;
 use arrow_array::Array;
 use arrow_buffer::Buffer;
 use arrow_data::ArrayData;
+use kinescope_query::page_token::PageToken;
+use kinescope_query::projection::SettledItem;
 use kinescope_query::{Answer, IpcFormat};
+use kinescope_store::columns::event_schema;
 use kinescope_store::{Error, LossRange};
 use napi::Env;
 use napi::bindgen_prelude::{ArrayBuffer, BigInt, Uint8Array};
@@ -51,6 +54,8 @@ pub struct NativeAnswer {
     held: Option<Held>,
     total: u64,
     watermark: u64,
+    next_page_token: Option<String>,
+    projected_types: Option<Vec<String>>,
     lost: Vec<LossRange>,
     leases: Arc<Leases>,
 }
@@ -69,6 +74,11 @@ impl NativeAnswer {
             std::sync::atomic::Ordering::Relaxed,
         );
         let (total, watermark) = (answer.total, answer.watermark);
+        let next_page_token = answer.next_page.as_ref().map(PageToken::encode);
+        let projected_types = answer
+            .items
+            .as_ref()
+            .map(|items| items.iter().map(type_name).collect());
         let layout = Layout::of(&answer);
         let of_buffers = layout
             .buffers
@@ -83,6 +93,8 @@ impl NativeAnswer {
             }),
             total,
             watermark,
+            next_page_token,
+            projected_types,
             lost,
             leases,
         }
@@ -110,6 +122,18 @@ impl NativeAnswer {
     #[napi(getter)]
     pub fn snapshot(&self) -> BigInt {
         BigInt::from(self.watermark)
+    }
+
+    /// Names the next page, if there is one.
+    #[napi]
+    pub fn next_page_token(&self) -> Option<String> {
+        self.next_page_token.clone()
+    }
+
+    /// Per projected item a column's name, or the type that its values have.
+    #[napi]
+    pub fn projected_types(&self) -> Option<Vec<String>> {
+        self.projected_types.clone()
     }
 
     /// What is missing.
@@ -180,6 +204,16 @@ impl NativeAnswer {
     pub fn release(&mut self) {
         self.held = None;
     }
+}
+
+/// A whole column's name, or the name of the type that values have.
+fn type_name(item: &SettledItem) -> String {
+    let name = item.settled.name().map(str::to_owned);
+    name.unwrap_or_else(|| {
+        item.column.map_or_else(String::new, |column| {
+            event_schema().field(column).name().clone()
+        })
+    })
 }
 
 impl Layout {

@@ -18,6 +18,7 @@ mod definitions;
 )]
 mod external;
 mod layout;
+mod plan;
 mod pool;
 mod producer;
 mod query;

@@ -4,7 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kinescope_query::{Answer, Cancel, Filter, Query, execute, find_event};
+use kinescope_query::page_token::stable_hash;
+use kinescope_query::{Answer, Cancel, Filter, Pages, Query, execute, find_event};
 use kinescope_store::{Error, EventId, LossRange};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Object};
@@ -12,6 +13,7 @@ use napi_derive::napi;
 
 use crate::answer::NativeAnswer;
 use crate::convert::{clamped_i64, js_error};
+use crate::plan;
 use crate::pool;
 use crate::producer::NativeProducer;
 use crate::store::NativeStore;
@@ -35,6 +37,8 @@ pub struct NativeQuery {
     pub event_types: Option<Vec<String>>,
     /// Rows at most.
     pub limit: f64,
+    /// JSON of everything else, see `plan.rs`.
+    pub plan: Option<String>,
 }
 
 fn range(start: Option<&BigInt>, end: Option<&BigInt>) -> Option<Range<i64>> {
@@ -43,17 +47,34 @@ fn range(start: Option<&BigInt>, end: Option<&BigInt>) -> Option<Range<i64>> {
 }
 
 impl NativeQuery {
-    fn into_query(self) -> Query {
-        Query {
-            filter: Filter {
-                timestamps: range(self.start_time.as_ref(), self.end_time.as_ref()),
-                wall_times: range(self.start_wall_time.as_ref(), self.end_wall_time.as_ref()),
-                pids: self.pids,
-                correlation_ids: self.correlation_ids,
-                event_types: self.event_types,
-            },
+    /// # Errors
+    /// See [`plan::apply`].
+    fn into_query(self, recording: u64) -> Result<Query, Error> {
+        let filter = Filter {
+            timestamps: range(self.start_time.as_ref(), self.end_time.as_ref()),
+            wall_times: range(self.start_wall_time.as_ref(), self.end_wall_time.as_ref()),
+            pids: self.pids,
+            correlation_ids: self.correlation_ids,
+            event_types: self.event_types,
+            condition: None,
+        };
+        let filters = format!("{filter:?}");
+        let mut query = Query {
+            filter,
             limit: self.limit as usize,
+            ..Query::default()
+        };
+        match &self.plan {
+            Some(plan) => plan::apply(plan, recording, &filters, &mut query)?,
+            None => {
+                query.pages = Some(Pages {
+                    recording,
+                    query_hash: stable_hash(format!("\0{filters}").as_bytes()),
+                    token: None,
+                })
+            }
         }
+        Ok(query)
     }
 }
 
@@ -131,7 +152,7 @@ impl NativeStore {
     ) -> napi::Result<Object<'env>> {
         let asker = Asker::of(producer, head);
         let cancel = cancel.map_or_else(Arc::default, |token| Arc::clone(&token.cancel));
-        let query = query.into_query();
+        let query = query.into_query(self.entry.recording()).map_err(js_error)?;
         let leases = Arc::clone(&self.leases);
         pool::promise(env, move || {
             asker
@@ -150,8 +171,9 @@ impl NativeStore {
         timeout_ms: f64,
     ) -> napi::Result<NativeAnswer> {
         let cancel = Cancel::at(Instant::now() + Duration::from_millis(timeout_ms as u64));
+        let query = query.into_query(self.entry.recording()).map_err(js_error)?;
         let (answer, lost) = Asker::of(producer, head)
-            .run(&query.into_query(), &cancel)
+            .run(&query, &cancel)
             .map_err(js_error)?;
         Ok(NativeAnswer::new(answer, lost, Arc::clone(&self.leases)))
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use kinescope_query::page_token::stable_hash;
 use kinescope_store::{Error, ErrorCode, Store};
 
 /// A recording and what its handles say.
@@ -11,6 +12,13 @@ pub(crate) struct Entry {
     pub(crate) id: u32,
     pub(crate) nonce: String,
     pub(crate) store: Store,
+}
+
+impl Entry {
+    /// Tells page tokens of this recording from those of others.
+    pub(crate) fn recording(&self) -> u64 {
+        stable_hash(self.nonce.as_bytes())
+    }
 }
 
 #[derive(Default)]

@@ -54,6 +54,49 @@ impl Bitmap {
         }
     }
 
+    /// Takes out the rows of `other`, a set of rows of the same segment.
+    pub fn subtract(&mut self, other: &Self) {
+        self.words
+            .iter_mut()
+            .zip(&other.words)
+            .for_each(|(word, other)| *word &= !other);
+    }
+
+    /// Keeps rows of the range only.
+    pub fn intersect_range(&mut self, range: std::ops::Range<usize>) {
+        let kept = Self::of_range(self.rows, range);
+        self.words
+            .iter_mut()
+            .zip(&kept.words)
+            .for_each(|(word, kept)| *word &= kept);
+    }
+
+    /// The rows that are in, descending.
+    pub fn iter_back(&self) -> impl Iterator<Item = usize> + '_ {
+        self.words
+            .iter()
+            .enumerate()
+            .rev()
+            .flat_map(|(index, &word)| {
+                let mut left = word;
+                std::iter::from_fn(move || {
+                    let bit = left.checked_ilog2()? as usize;
+                    left &= !(1 << bit);
+                    Some(index * 64 + bit)
+                })
+            })
+    }
+
+    /// Takes out all rows.
+    pub fn clear(&mut self) {
+        self.words.fill(0);
+    }
+
+    /// Whether no row is in.
+    pub fn is_empty(&self) -> bool {
+        self.words.iter().all(|&word| word == 0)
+    }
+
     /// How many rows are in.
     pub fn count(&self) -> usize {
         self.words
@@ -89,7 +132,10 @@ mod tests {
             bitmap.retain_rows(|row| values[row] != 2);
             let expected: Vec<usize> = range.filter(|&row| values[row] != 1 && values[row] != 2).collect();
             prop_assert_eq!(bitmap.count(), expected.len());
-            prop_assert_eq!(bitmap.iter().collect::<Vec<_>>(), expected);
+            prop_assert_eq!(bitmap.iter().collect::<Vec<_>>(), expected.clone());
+            let mut back: Vec<usize> = bitmap.iter_back().collect();
+            back.reverse();
+            prop_assert_eq!(back, expected);
         }
     }
 }

@@ -8,6 +8,8 @@ use kinescope_store::{
 };
 
 use crate::bitmap::Bitmap;
+use crate::condition::Condition;
+use crate::evaluate::{Rows, retain};
 
 /// Conditions on events, all of which must hold; an absent one holds for all.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +24,8 @@ pub struct Filter {
     pub correlation_ids: Option<Vec<String>>,
     /// One of these.
     pub event_types: Option<Vec<String>>,
+    /// Anything else.
+    pub condition: Option<Condition>,
 }
 
 /// The rows among the first `rows` of `segment` that satisfy `filter`; none when no row does.
@@ -77,7 +81,17 @@ pub fn matching_rows(filter: &Filter, segment: &Segment, rows: usize) -> Option<
             matching.retain_rows(|row| segment.is_valid(nullable, row));
         }
     }
-    (matching.count() > 0).then_some(matching)
+    if let Some(condition) = &filter.condition {
+        retain(
+            condition,
+            Rows {
+                segment,
+                count: rows,
+            },
+            &mut matching,
+        );
+    }
+    (!matching.is_empty()).then_some(matching)
 }
 
 /// The rows that the time range leaves, as far as that can be told without looking at each of them.

@@ -2,18 +2,18 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, make_array};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, make_array};
 use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer};
 use arrow_data::{ArrayData, ArrayDataBuilder};
-use arrow_schema::{ArrowError, DataType};
-use kinescope_store::columns::{
-    DictionaryColumn, NullableColumn, event_schema, tag_entry_fields, tags_type,
-};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+use kinescope_store::columns::{DictionaryColumn, NullableColumn, event_schema, tag_entry_fields};
 use kinescope_store::{Error, ErrorCode, Segment};
 
+use crate::evaluate::Rows;
 use crate::execute::Locator;
-use crate::select::RowRef;
+use crate::projection::{SettledItem, SettledType};
 
 /// What Arrow recommends for the start of a buffer.
 const ALIGNMENT_BYTES: usize = 64;
@@ -24,6 +24,15 @@ struct Place<'a> {
     visible: usize,
     segment_index: usize,
     row: usize,
+}
+
+impl<'a> Place<'a> {
+    fn rows(&self) -> Rows<'a> {
+        Rows {
+            segment: self.segment,
+            count: self.visible,
+        }
+    }
 }
 
 /// Codes of one column in the batch's own dictionary.
@@ -91,35 +100,57 @@ impl Slab {
     }
 }
 
-/// The rows as one batch, and the bytes that it takes up.
+/// The rows as one batch, and the bytes that it takes up. Without items it has the public columns.
 ///
 /// # Errors
 /// `RESOURCE_EXHAUSTED` when a column's text is over 2 GiB; `IO` for a bug.
 pub(crate) fn gather(
-    rows: &[RowRef],
+    seqs: &[u64],
     locator: &Locator<'_>,
+    items: Option<&[SettledItem]>,
 ) -> Result<(RecordBatch, usize), Error> {
-    let places: Vec<Place<'_>> = rows.iter().map(|row| place(row.seq, locator)).collect();
+    let places: Vec<Place<'_>> = seqs.iter().map(|&seq| place(seq, locator)).collect();
     let mut columns = Columns {
         places: &places,
         slab: Slab::default(),
         parts: Vec::new(),
     };
-    columns.all()?;
+    match items {
+        None => (0..event_schema().fields().len()).try_for_each(|column| columns.column(column))?,
+        Some(items) => items.iter().try_for_each(|item| match item.column {
+            Some(column) if item.settled == SettledType::Column => columns.column(column),
+            _ => columns.item(item),
+        })?,
+    }
     let Columns { slab, parts, .. } = columns;
     let bytes = slab.bytes.len();
     let slab: Buffer = slab.bytes.into();
+    let schema = schema_of(&parts, items);
     let arrays = parts
         .into_iter()
-        .map(|part| part.build(&slab, rows.len()))
+        .map(|part| part.build(&slab, seqs.len()))
         .collect::<Result<Vec<_>, ArrowError>>();
-    let batch = arrays.and_then(|arrays| RecordBatch::try_new(event_schema(), arrays));
+    let options = RecordBatchOptions::new().with_row_count(Some(seqs.len()));
+    let batch =
+        arrays.and_then(|arrays| RecordBatch::try_new_with_options(schema, arrays, &options));
     batch.map(|batch| (batch, bytes)).map_err(|error| {
         Error::new(
             ErrorCode::Io,
             format!("gathered rows are not valid Arrow: {error}"),
         )
     })
+}
+
+/// Names of projected columns are given where they are shown; here their position does.
+fn schema_of(parts: &[Part], items: Option<&[SettledItem]>) -> SchemaRef {
+    if items.is_none() {
+        return event_schema();
+    }
+    let field =
+        |(index, part): (usize, &Part)| Field::new(index.to_string(), part.data_type.clone(), true);
+    Arc::new(Schema::new(
+        parts.iter().enumerate().map(field).collect::<Vec<_>>(),
+    ))
 }
 
 fn place<'a>(seq: u64, locator: &Locator<'a>) -> Place<'a> {
@@ -204,51 +235,140 @@ struct Columns<'a, 'p> {
 }
 
 impl<'a> Columns<'a, '_> {
-    fn all(&mut self) -> Result<(), Error> {
-        self.values(None, |place| {
-            place.segment.columns.seq.slice(place.visible)[place.row].to_le_bytes()
-        });
-        self.values(None, |place| {
-            place.segment.columns.event_id.slice(place.visible)[place.row].to_le_bytes()
-        });
-        self.values(None, |place| {
-            place.segment.columns.timestamp.slice(place.visible)[place.row].to_le_bytes()
-        });
-        self.values(None, |place| {
-            place.segment.columns.wall_time.slice(place.visible)[place.row].to_le_bytes()
-        });
-        self.dictionary(DictionaryColumn::EventType, None)?;
-        self.dictionary(DictionaryColumn::Node, None)?;
-        self.dictionary(DictionaryColumn::Pid, None)?;
-        self.dictionary(
-            DictionaryColumn::CorrelationId,
-            Some(NullableColumn::CorrelationId),
-        )?;
-        self.values(Some(NullableColumn::ParentId), |place| {
-            place.segment.columns.parent_id.slice(place.visible)[place.row].to_le_bytes()
-        });
-        self.dictionary(DictionaryColumn::Module, Some(NullableColumn::Module))?;
-        self.dictionary(DictionaryColumn::Function, Some(NullableColumn::Function))?;
-        self.values(Some(NullableColumn::Arity), |place| {
-            place.segment.columns.arity.slice(place.visible)[place.row].to_le_bytes()
-        });
-        self.dictionary(DictionaryColumn::File, Some(NullableColumn::File))?;
-        self.values(Some(NullableColumn::Line), |place| {
-            place.segment.columns.line.slice(place.visible)[place.row].to_le_bytes()
-        });
-        self.tags()?;
-        let validity = self.validity(Some(NullableColumn::Data));
-        let texts = self.slab.put_texts(
-            self.places
-                .iter()
-                .map(|place| place.segment.columns.data.text(place.row)),
-        )?;
-        self.push(validity, PartKind::Text(texts));
+    /// A public column, by its place in the schema.
+    fn column(&mut self, index: usize) -> Result<(), Error> {
+        let data_type = event_schema().field(index).data_type().clone();
+        match index {
+            0 => self.values(data_type, None, |place| {
+                place.segment.columns.seq.slice(place.visible)[place.row].to_le_bytes()
+            }),
+            1 => self.values(data_type, None, |place| {
+                place.segment.columns.event_id.slice(place.visible)[place.row].to_le_bytes()
+            }),
+            2 => self.values(data_type, None, |place| {
+                place.segment.columns.timestamp.slice(place.visible)[place.row].to_le_bytes()
+            }),
+            3 => self.values(data_type, None, |place| {
+                place.segment.columns.wall_time.slice(place.visible)[place.row].to_le_bytes()
+            }),
+            4 => self.dictionary(data_type, DictionaryColumn::EventType, None)?,
+            5 => self.dictionary(data_type, DictionaryColumn::Node, None)?,
+            6 => self.dictionary(data_type, DictionaryColumn::Pid, None)?,
+            7 => self.dictionary(
+                data_type,
+                DictionaryColumn::CorrelationId,
+                Some(NullableColumn::CorrelationId),
+            )?,
+            8 => self.values(data_type, Some(NullableColumn::ParentId), |place| {
+                place.segment.columns.parent_id.slice(place.visible)[place.row].to_le_bytes()
+            }),
+            9 => self.dictionary(
+                data_type,
+                DictionaryColumn::Module,
+                Some(NullableColumn::Module),
+            )?,
+            10 => self.dictionary(
+                data_type,
+                DictionaryColumn::Function,
+                Some(NullableColumn::Function),
+            )?,
+            11 => self.values(data_type, Some(NullableColumn::Arity), |place| {
+                place.segment.columns.arity.slice(place.visible)[place.row].to_le_bytes()
+            }),
+            12 => self.dictionary(
+                data_type,
+                DictionaryColumn::File,
+                Some(NullableColumn::File),
+            )?,
+            13 => self.values(data_type, Some(NullableColumn::Line), |place| {
+                place.segment.columns.line.slice(place.visible)[place.row].to_le_bytes()
+            }),
+            14 => self.tags(data_type)?,
+            _ => {
+                let validity = self.validity(Some(NullableColumn::Data));
+                let texts = self.slab.put_texts(
+                    self.places
+                        .iter()
+                        .map(|place| place.segment.columns.data.text(place.row)),
+                )?;
+                self.push(data_type, validity, PartKind::Text(texts));
+            }
+        }
         Ok(())
     }
 
-    fn push(&mut self, validity: Option<Span>, kind: PartKind) {
-        let data_type = event_schema().field(self.parts.len()).data_type().clone();
+    /// A path, a tag, or a column as another type.
+    fn item(&mut self, item: &SettledItem) -> Result<(), Error> {
+        match item.settled {
+            SettledType::I64 => {
+                let values: Vec<Option<i64>> = self
+                    .places
+                    .iter()
+                    .map(|place| item.int(place.rows(), place.row))
+                    .collect();
+                self.optional(DataType::Int64, &values, i64::to_le_bytes);
+            }
+            SettledType::F64 => {
+                let values: Vec<Option<f64>> = self
+                    .places
+                    .iter()
+                    .map(|place| item.float(place.rows(), place.row))
+                    .collect();
+                self.optional(DataType::Float64, &values, f64::to_le_bytes);
+            }
+            SettledType::Bool => {
+                let values: Vec<Option<bool>> = self
+                    .places
+                    .iter()
+                    .map(|place| item.bool(place.rows(), place.row))
+                    .collect();
+                let validity = self.present(&values);
+                let bits: Vec<bool> = values
+                    .iter()
+                    .map(|value| value.unwrap_or_default())
+                    .collect();
+                let values = self.slab.put_bits(&bits);
+                self.push(DataType::Boolean, validity, PartKind::Values(values));
+            }
+            SettledType::Utf8 | SettledType::Json | SettledType::Column => {
+                let values: Vec<_> = self
+                    .places
+                    .iter()
+                    .map(|place| item.text(place.rows(), place.row))
+                    .collect();
+                let validity = self.present(&values);
+                let texts = self.slab.put_texts(
+                    values
+                        .iter()
+                        .map(|value| value.as_deref().unwrap_or_default()),
+                )?;
+                self.push(DataType::Utf8, validity, PartKind::Text(texts));
+            }
+        }
+        Ok(())
+    }
+
+    fn optional<T: Copy + Default, const N: usize>(
+        &mut self,
+        data_type: DataType,
+        values: &[Option<T>],
+        to_bytes: impl Fn(T) -> [u8; N],
+    ) {
+        let validity = self.present(values);
+        let values = self.slab.put(
+            values
+                .iter()
+                .map(|value| to_bytes(value.unwrap_or_default())),
+        );
+        self.push(data_type, validity, PartKind::Values(values));
+    }
+
+    fn present<T>(&mut self, values: &[Option<T>]) -> Option<Span> {
+        let bits: Vec<bool> = values.iter().map(Option::is_some).collect();
+        bits.contains(&false).then(|| self.slab.put_bits(&bits))
+    }
+
+    fn push(&mut self, data_type: DataType, validity: Option<Span>, kind: PartKind) {
         self.parts.push(Part {
             data_type,
             validity,
@@ -267,16 +387,18 @@ impl<'a> Columns<'a, '_> {
 
     fn values<const N: usize>(
         &mut self,
+        data_type: DataType,
         nullable: Option<NullableColumn>,
         value: impl Fn(&Place<'_>) -> [u8; N],
     ) {
         let validity = self.validity(nullable);
         let values = self.slab.put(self.places.iter().map(value));
-        self.push(validity, PartKind::Values(values));
+        self.push(data_type, validity, PartKind::Values(values));
     }
 
     fn dictionary(
         &mut self,
+        data_type: DataType,
         column: DictionaryColumn,
         nullable: Option<NullableColumn>,
     ) -> Result<(), Error> {
@@ -287,6 +409,7 @@ impl<'a> Columns<'a, '_> {
             .put(recoded.codes.iter().map(|code| code.to_le_bytes()));
         let texts = self.slab.put_texts(recoded.texts.iter().copied())?;
         self.push(
+            data_type,
             validity,
             PartKind::Dictionary {
                 codes,
@@ -330,7 +453,7 @@ impl<'a> Columns<'a, '_> {
         recoded
     }
 
-    fn tags(&mut self) -> Result<(), Error> {
+    fn tags(&mut self, data_type: DataType) -> Result<(), Error> {
         let validity = self.validity(Some(NullableColumn::Tags));
         let range = |place: &Place<'a>| {
             let offsets = place.segment.columns.tag_offsets.slice(place.visible + 1);
@@ -356,15 +479,8 @@ impl<'a> Columns<'a, '_> {
         let values = self
             .slab
             .put_texts(entries.map(|(segment, entry)| segment.columns.tag_values.text(entry)))?;
-        debug_assert_eq!(
-            self.parts.len(),
-            event_schema().index_of("tags").unwrap_or_default()
-        );
-        debug_assert_eq!(
-            event_schema().field(self.parts.len()).data_type(),
-            &tags_type()
-        );
         self.push(
+            data_type,
             validity,
             PartKind::Tags {
                 offsets,

@@ -1,16 +1,25 @@
 //! Queries over a snapshot of a Kinescope recording.
 //!
-//! The road of a query: [`filter`] makes a bitmap of each segment's matching rows, [`select`] finds the answer's rows
-//! and their order, and [`execute()`] hands out whole runs as the segment's own memory and gathers the rest.
+//! The road of a query: [`filter`] makes a bitmap of each segment's matching rows, of which [`evaluate`] tests what the
+//! [`condition`] asks; [`select`] finds the answer's rows in their [`order`]; [`execute()`] hands out whole runs as the
+//! segment's own memory and gathers the rest, as the [`projection`] says.
 #![forbid(unsafe_code)]
 
 pub mod bitmap;
 mod cancel;
+pub mod condition;
+pub mod evaluate;
 mod execute;
 pub mod filter;
 mod gather;
+pub mod json;
+pub mod order;
+pub mod page_token;
+pub mod projection;
+pub mod scalar;
 pub mod select;
+mod text_search;
 
 pub use cancel::Cancel;
-pub use execute::{Answer, IpcFormat, Query, execute, find_event};
+pub use execute::{Answer, IpcFormat, Pages, Query, execute, find_event};
 pub use filter::Filter;

@@ -1,4 +1,4 @@
-//! Which of the matching rows an answer holds, in (`timestamp`, `seq`) order.
+//! Which of the matching rows an answer holds, and in which order.
 
 use std::sync::Arc;
 
@@ -6,110 +6,251 @@ use kinescope_store::{Error, Segment, Snapshot};
 
 use crate::bitmap::Bitmap;
 use crate::cancel::Cancel;
+use crate::evaluate::Rows;
 use crate::filter::{Filter, matching_rows};
+use crate::order::{FieldKey, Key, Order, TimeKey};
 
-/// A row of the log; ordered as answers are by default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RowRef {
-    /// First sort key.
-    pub timestamp: i64,
-    /// Second sort key, and where the row is.
-    pub seq: u64,
-}
-
-/// Rows of an answer and how many there would be without a limit.
-#[derive(Debug, Default)]
-pub struct Selection {
+/// Rows of an answer, and how many more there are.
+#[derive(Debug)]
+pub struct Selection<K> {
     /// In order, at most as many as the limit.
-    pub rows: Vec<RowRef>,
-    /// All that match.
-    pub total: u64,
+    pub keys: Vec<K>,
+    /// Rows that match from the start position on; when it was not asked for, at least as many as are here.
+    pub matching: u64,
 }
 
-/// The first `limit` matching rows of the snapshot and the count of all.
+/// Which stretch of the ordered matches is wanted.
+#[derive(Debug)]
+pub struct Window<'a, K> {
+    /// Rows up to this one have been delivered.
+    pub after: Option<&'a K>,
+    /// Rows behind it that are left out.
+    pub skip: usize,
+    /// Rows, at most.
+    pub limit: usize,
+    /// Whether all matches have to be counted.
+    pub count_all: bool,
+}
+
+impl<K> Clone for Window<'_, K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K> Copy for Window<'_, K> {}
+
+impl<K> Window<'_, K> {
+    fn wanted(&self) -> usize {
+        self.skip.saturating_add(self.limit)
+    }
+}
+
+/// The wanted rows in (`timestamp`, `seq`) order, or its mirror.
 ///
 /// # Errors
 /// As [`Cancel::check`].
-pub fn select(
+pub fn select_by_time(
     filter: &Filter,
     snapshot: &Snapshot,
-    limit: usize,
+    descending: bool,
+    window: Window<'_, TimeKey>,
     cancel: &Cancel,
-) -> Result<Selection, Error> {
-    let mut selection = Selection::default();
-    let mut first = First::new(limit);
-    for (segment, rows) in snapshot.segments() {
+) -> Result<Selection<TimeKey>, Error> {
+    let mut first = First::new(window);
+    let mut segments: Vec<(&Arc<Segment>, usize)> = snapshot.segments().collect();
+    // In the order of their nearest row, so that the search can end as soon as no segment can hold a better one.
+    let nearest = |segment: &Segment| {
+        if descending {
+            TimeKey::new(segment.bounds.max_timestamp(), u64::MAX >> 1, true)
+        } else {
+            TimeKey::new(segment.bounds.min_timestamp(), 0, false)
+        }
+    };
+    segments.sort_by_key(|(segment, _)| nearest(segment));
+    for (segment, count) in segments {
         cancel.check()?;
-        if let Some(matching) = matching_rows(filter, segment, rows) {
-            selection.total += matching.count() as u64;
-            first.offer(segment, rows, &matching);
+        if first.is_settled(&nearest(segment)) {
+            if !window.count_all {
+                break;
+            }
+            first.matching +=
+                matching_rows(filter, segment, count).map_or(0, |matching| matching.count() as u64);
+            continue;
+        }
+        let Some(mut matching) = matching_rows(filter, segment, count) else {
+            continue;
+        };
+        let rows = Rows { segment, count };
+        drop_delivered(&mut matching, rows, window.after, descending);
+        first.matching += matching.count() as u64;
+        offer_by_time(&mut first, rows, &matching, descending);
+    }
+    Ok(first.into_selection())
+}
+
+/// Takes out rows up to and including the last one that was delivered.
+fn drop_delivered(
+    matching: &mut Bitmap,
+    rows: Rows<'_>,
+    after: Option<&TimeKey>,
+    descending: bool,
+) {
+    let Some(after) = after else { return };
+    let timestamps = rows.segment.columns.timestamp.slice(rows.count);
+    let key = |row: usize| {
+        TimeKey::new(
+            timestamps[row],
+            rows.segment.base_seq + row as u64,
+            descending,
+        )
+    };
+    if !rows.segment.bounds.in_time_order() {
+        return matching.retain_rows(|row| key(row) > *after);
+    }
+    let mut low = 0;
+    let mut high = rows.count;
+    while low < high {
+        let middle = low.midpoint(high);
+        if (key(middle) > *after) == descending {
+            low = middle + 1
+        } else {
+            high = middle
         }
     }
-    selection.rows = first.into_sorted();
-    Ok(selection)
+    // Ascending, the rows from `low` on are left; descending, those before it.
+    let left = if descending { 0..low } else { low..rows.count };
+    matching.intersect_range(left);
 }
 
-/// The smallest `limit` rows of all that were offered.
-struct First {
-    limit: usize,
-    rows: Vec<RowRef>,
-    /// Rows above this cannot be among the smallest any more.
-    bound: Option<RowRef>,
+fn offer_by_time(
+    first: &mut First<'_, TimeKey>,
+    rows: Rows<'_>,
+    matching: &Bitmap,
+    descending: bool,
+) {
+    let timestamps = rows.segment.columns.timestamp.slice(rows.count);
+    let key = |row: usize| {
+        TimeKey::new(
+            timestamps[row],
+            rows.segment.base_seq + row as u64,
+            descending,
+        )
+    };
+    if !rows.segment.bounds.in_time_order() {
+        matching.iter().for_each(|row| {
+            first.offer(key(row));
+        });
+        return;
+    }
+    // In the answer's order, the first one that is refused is followed by refused ones only.
+    let wanted = first.window.wanted();
+    if descending {
+        matching
+            .iter_back()
+            .take(wanted)
+            .all(|row| first.offer(key(row)));
+    } else {
+        matching
+            .iter()
+            .take(wanted)
+            .all(|row| first.offer(key(row)));
+    }
 }
 
-impl First {
-    fn new(limit: usize) -> Self {
+/// The wanted rows in the order of any field: one scan.
+///
+/// # Errors
+/// As [`Cancel::check`].
+pub fn select_by_field(
+    filter: &Filter,
+    snapshot: &Snapshot,
+    order: &Order,
+    window: Window<'_, FieldKey>,
+    cancel: &Cancel,
+) -> Result<Selection<FieldKey>, Error> {
+    let mut first = First::new(window);
+    let Some(field) = &order.field else {
+        return Ok(first.into_selection());
+    };
+    for (segment, count) in snapshot.segments() {
+        cancel.check()?;
+        let Some(matching) = matching_rows(filter, segment, count) else {
+            continue;
+        };
+        let rows = Rows { segment, count };
+        for row in matching.iter() {
+            let key = FieldKey::of(field, rows, row, order.descending);
+            if window.after.is_none_or(|after| key > *after) {
+                first.matching += 1;
+                first.offer(key);
+            }
+        }
+    }
+    Ok(first.into_selection())
+}
+
+/// The smallest keys of all that were offered.
+struct First<'a, K> {
+    window: Window<'a, K>,
+    keys: Vec<K>,
+    matching: u64,
+    /// Keys at or above this cannot be among the smallest any more.
+    bound: Option<K>,
+}
+
+impl<'a, K: Key> First<'a, K> {
+    fn new(window: Window<'a, K>) -> Self {
         Self {
-            limit,
-            rows: Vec::new(),
+            window,
+            keys: Vec::new(),
+            matching: 0,
             bound: None,
         }
     }
 
-    fn offer(&mut self, segment: &Arc<Segment>, rows: usize, matching: &Bitmap) {
-        let in_time_order = segment.bounds.in_time_order();
-        if self.limit == 0
-            || self
-                .bound
-                .is_some_and(|bound| segment.bounds.min_timestamp() > bound.timestamp)
-        {
-            return;
+    /// Whether nothing at or above `key` is wanted any more.
+    fn is_settled(&mut self, key: &K) -> bool {
+        if self.window.limit == 0 {
+            return true;
         }
-        let timestamps = segment.columns.timestamp.slice(rows);
-        for (taken, row) in matching.iter().enumerate() {
-            let candidate = RowRef {
-                timestamp: timestamps[row],
-                seq: segment.base_seq + row as u64,
-            };
-            if self.bound.is_none_or(|bound| candidate < bound) {
-                self.rows.push(candidate);
-                if self.rows.len() >= self.limit.saturating_mul(2).max(1024) {
-                    self.prune();
-                }
-            } else if in_time_order {
-                return;
-            }
-            if in_time_order && taken + 1 >= self.limit {
-                return;
-            }
+        if self.keys.len() >= self.window.wanted() {
+            self.prune();
         }
+        self.bound.as_ref().is_some_and(|bound| key > bound)
+    }
+
+    /// Takes a key if it may be wanted.
+    fn offer(&mut self, key: K) -> bool {
+        if self.window.limit == 0 || self.bound.as_ref().is_some_and(|bound| key > *bound) {
+            return false;
+        }
+        self.keys.push(key);
+        if self.keys.len() >= self.window.wanted().saturating_mul(2).max(1024) {
+            self.prune();
+        }
+        true
     }
 
     /// Drops what is beyond the limit, in linear time.
     fn prune(&mut self) {
-        if self.rows.len() > self.limit {
-            let (_, &mut last, _) = self.rows.select_nth_unstable(self.limit - 1);
-            self.rows.truncate(self.limit);
-            self.bound = Some(last);
+        let wanted = self.window.wanted();
+        if wanted > 0 && self.keys.len() >= wanted {
+            let (_, last, _) = self.keys.select_nth_unstable(wanted - 1);
+            self.bound = Some(last.clone());
+            self.keys.truncate(wanted);
         }
     }
 
-    fn into_sorted(mut self) -> Vec<RowRef> {
-        if self.limit > 0 {
-            self.prune();
+    fn into_selection(mut self) -> Selection<K> {
+        self.prune();
+        // Keys mostly come in order already, which this sort takes advantage of.
+        self.keys.sort();
+        self.keys.drain(..self.window.skip.min(self.keys.len()));
+        self.keys.truncate(self.window.limit);
+        Selection {
+            keys: self.keys,
+            matching: self.matching,
         }
-        // Rows mostly come in order already, which this sort takes advantage of.
-        self.rows.sort();
-        self.rows
     }
 }

@@ -149,13 +149,13 @@ fn loss(
     if whole as f64 != number {
         return Err(malformed("a count of losses", 16));
     }
-    let (cause, count) = match word0 >> 32 {
-        0 => (
+    let (cause, count) = match (word0 >> 32) as u32 {
+        at::CAUSE_RING_FULL => (
             LossCause::RingFull,
             whole.checked_sub(account.seen_ring_full),
         ),
-        1 => (LossCause::TooLarge, Some(whole)),
-        2 => (LossCause::Encoder, Some(whole)),
+        at::CAUSE_TOO_LARGE => (LossCause::TooLarge, Some(whole)),
+        at::CAUSE_ENCODER => (LossCause::Encoder, Some(whole)),
         _ => return Err(malformed("a known cause of loss", 4)),
     };
     // Every lost attempt took its number before this record was committed.

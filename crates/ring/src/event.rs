@@ -51,24 +51,7 @@ pub struct EventFields<'a> {
     pub data: Option<&'a [u8]>,
 }
 
-/// Bits of the presence mask.
-pub(crate) mod bit {
-    pub const EVENT_TYPE: u32 = 0;
-    pub const EVENT_ID: u32 = 1;
-    pub const NODE: u32 = 2;
-    pub const PID: u32 = 3;
-    pub const CORRELATION_ID: u32 = 4;
-    pub const PARENT_ID: u32 = 5;
-    pub const MODULE: u32 = 6;
-    pub const FUNCTION: u32 = 7;
-    pub const ARITY: u32 = 8;
-    pub const FILE: u32 = 9;
-    pub const LINE: u32 = 10;
-    pub const TAGS: u32 = 11;
-    pub const WALL_TIME: u32 = 12;
-    pub const DATA: u32 = 13;
-    pub const COUNT: u32 = 14;
-}
+pub(crate) use crate::layout::bit;
 
 impl<'a> EventFields<'a> {
     /// An event of a type, everything else absent.

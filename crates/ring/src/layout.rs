@@ -82,12 +82,26 @@ pub const FLAG_COARSE: u32 = 1;
 pub const FLAG_GIVEN: u32 = 2;
 /// Greatest context slot; slot 0 is the thread's own.
 pub const MAX_SLOT: u16 = 4095;
+/// Cause of a loss: the ring was full.
+pub const CAUSE_RING_FULL: u32 = 0;
+/// Cause of a loss: the record was longer than a record may be.
+pub const CAUSE_TOO_LARGE: u32 = 1;
+/// Cause of a loss: the event could not be encoded.
+pub const CAUSE_ENCODER: u32 = 2;
 /// Site id of a site that opens the body.
 pub const SITE_INLINE: i32 = -1;
 /// Site id of a record without a site.
 pub const SITE_NONE: i32 = -2;
 /// Event type id of an event whose type is in the body.
 pub const EVENT_TYPE_INLINE: i32 = -1;
+/// State of an emitter's field that has no value.
+pub const FIELD_ABSENT: u32 = 0;
+/// State of an emitter's field in the first form of its type.
+pub const FIELD_PLAIN: u32 = 1;
+/// State of an emitter's field in the second form of its type.
+pub const FIELD_ALTERNATIVE: u32 = 2;
+/// State of a `symbol` in its second form that was cut to the string limit.
+pub const FIELD_CUT: u32 = 3;
 /// Field states held by one group: two bits each in 32.
 pub const STATES_PER_GROUP: usize = 16;
 
@@ -113,4 +127,72 @@ pub const fn max_record_words(capacity_words: u32) -> u32 {
     } else {
         MAX_LENGTH_WORDS
     }
+}
+
+/// Tag bytes of tagged values.
+pub mod tag {
+    /// Ends an object or an array.
+    pub const END: u8 = 0;
+    /// Null.
+    pub const NULL: u8 = 1;
+    /// False.
+    pub const FALSE: u8 = 2;
+    /// True.
+    pub const TRUE: u8 = 3;
+    /// An i32.
+    pub const INT32: u8 = 4;
+    /// A finite f64.
+    pub const F64: u8 = 5;
+    /// An i64.
+    pub const I64: u8 = 6;
+    /// A u64.
+    pub const U64: u8 = 7;
+    /// A string with a u8 length.
+    pub const STR8: u8 = 8;
+    /// A string with a u32 length.
+    pub const STR32: u8 = 9;
+    /// The id of a defined string.
+    pub const SYM: u8 = 10;
+    /// Keys and values, up to an end.
+    pub const OBJECT: u8 = 11;
+    /// Values, up to an end.
+    pub const ARRAY: u8 = 12;
+    /// A reason: the value was not captured.
+    pub const CUT: u8 = 13;
+    /// A reason, and the value that was captured in part.
+    pub const MARK: u8 = 14;
+}
+
+/// Numbers of the bits of an event's presence mask.
+pub mod bit {
+    /// The event's type, where it has no id.
+    pub const EVENT_TYPE: u32 = 0;
+    /// The id that the caller gave.
+    pub const EVENT_ID: u32 = 1;
+    /// Node.
+    pub const NODE: u32 = 2;
+    /// Logical process.
+    pub const PID: u32 = 3;
+    /// Correlation id.
+    pub const CORRELATION_ID: u32 = 4;
+    /// Parent's event id.
+    pub const PARENT_ID: u32 = 5;
+    /// Module name.
+    pub const MODULE: u32 = 6;
+    /// Function name.
+    pub const FUNCTION: u32 = 7;
+    /// Number of parameters.
+    pub const ARITY: u32 = 8;
+    /// Source file.
+    pub const FILE: u32 = 9;
+    /// Line in the file.
+    pub const LINE: u32 = 10;
+    /// Tags.
+    pub const TAGS: u32 = 11;
+    /// Wall time.
+    pub const WALL_TIME: u32 = 12;
+    /// The payload.
+    pub const DATA: u32 = 13;
+    /// How many bits there are.
+    pub const COUNT: u32 = 14;
 }

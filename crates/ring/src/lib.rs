@@ -33,6 +33,7 @@ pub use definitions::{
 };
 pub use event::{EventFields, Inherited};
 pub use json::emit::write_emit;
+pub use json::scalar::write_string;
 pub use json::value::{write_exit, write_value};
 pub use reader::{ReadProgress, RingReader};
 pub use record::{

@@ -2,24 +2,7 @@
 
 use std::fmt;
 
-/// Tag bytes of the value format.
-pub(crate) mod tag {
-    pub const END: u8 = 0;
-    pub const NULL: u8 = 1;
-    pub const FALSE: u8 = 2;
-    pub const TRUE: u8 = 3;
-    pub const INT32: u8 = 4;
-    pub const F64: u8 = 5;
-    pub const I64: u8 = 6;
-    pub const U64: u8 = 7;
-    pub const STR8: u8 = 8;
-    pub const STR32: u8 = 9;
-    pub const SYM: u8 = 10;
-    pub const OBJECT: u8 = 11;
-    pub const ARRAY: u8 = 12;
-    pub const CUT: u8 = 13;
-    pub const MARK: u8 = 14;
-}
+pub(crate) use crate::layout::tag;
 
 /// How many containers may be open inside each other in a value.
 pub const MAX_DEPTH: usize = 64;

@@ -42,14 +42,17 @@ pub enum FieldValue<'a> {
     Symbol(u32),
     /// Text without an id, for `symbol`.
     SymbolText(&'a str),
+    /// Text without an id, cut to the string limit, for `symbol`.
+    SymbolTextCut(&'a str),
 }
 
 impl FieldValue<'_> {
     pub(crate) fn state(&self) -> u32 {
         match self {
-            Self::Absent => 0,
-            Self::F64(_) | Self::Bool(_) | Self::Utf8(_) | Self::Symbol(_) => 1,
-            Self::I64(_) | Self::Utf8Cut(_) | Self::SymbolText(_) => 2,
+            Self::Absent => at::FIELD_ABSENT,
+            Self::F64(_) | Self::Bool(_) | Self::Utf8(_) | Self::Symbol(_) => at::FIELD_PLAIN,
+            Self::I64(_) | Self::Utf8Cut(_) | Self::SymbolText(_) => at::FIELD_ALTERNATIVE,
+            Self::SymbolTextCut(_) => at::FIELD_CUT,
         }
     }
 
@@ -60,13 +63,19 @@ impl FieldValue<'_> {
             Self::I64(value) => value as u64,
             Self::Bool(value) => u64::from(value),
             Self::Symbol(id) => u64::from(id),
-            Self::Utf8(text) | Self::Utf8Cut(text) | Self::SymbolText(text) => text.len() as u64,
+            Self::Utf8(text)
+            | Self::Utf8Cut(text)
+            | Self::SymbolText(text)
+            | Self::SymbolTextCut(text) => text.len() as u64,
         }
     }
 
     pub(crate) fn string(&self) -> &str {
         match self {
-            Self::Utf8(text) | Self::Utf8Cut(text) | Self::SymbolText(text) => text,
+            Self::Utf8(text)
+            | Self::Utf8Cut(text)
+            | Self::SymbolText(text)
+            | Self::SymbolTextCut(text) => text,
             _ => "",
         }
     }
@@ -365,7 +374,7 @@ impl RingWriter {
 
     fn append_pending_loss(&mut self, since_raw_ns: i64) {
         self.encoder
-            .loss(0, self.lost_ring_full, since_raw_ns, self.now_raw_ns);
+            .loss(at::CAUSE_RING_FULL, self.lost_ring_full, since_raw_ns, self.now_raw_ns);
         self.append(at::KIND_LOSS);
         self.lost_since_raw_ns = None;
     }
@@ -374,8 +383,8 @@ impl RingWriter {
     fn lose_number(&mut self, cause: LossCause) {
         let number = match cause {
             LossCause::RingFull | LossCause::Torn => None,
-            LossCause::TooLarge => Some(1),
-            LossCause::Encoder => Some(2),
+            LossCause::TooLarge => Some(at::CAUSE_TOO_LARGE),
+            LossCause::Encoder => Some(at::CAUSE_ENCODER),
         };
         // While ring-full losses are pending, a record of another cause would come before theirs and take their
         // numbers.

@@ -7,13 +7,13 @@
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::collections::HashMap;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 
 use arrow_buffer::{ArrowNativeType, Buffer};
 use memmap2::MmapMut;
 
 use crate::error::Error;
+use crate::sync::{Accesses, AtomicUsize, Mutex, Ordering};
 
 /// From here on an area is a mapping of its own; below it the allocator's granularity wastes less.
 const MAPPED_FROM_BYTES: usize = 256 * 1024;
@@ -60,6 +60,7 @@ pub struct Area<T: ArrowNativeType> {
     capacity: usize,
     /// Elements that the writer has finished. Only grows; stored with Release by the one [`AreaWriter`].
     published: AtomicUsize,
+    accesses: Accesses,
     backing: Backing,
 }
 
@@ -102,6 +103,7 @@ impl<T: ArrowNativeType> Area<T> {
             start,
             capacity,
             published: AtomicUsize::new(0),
+            accesses: Accesses::default(),
             backing,
         });
         Ok(AreaWriter { area, len: 0 })
@@ -116,6 +118,7 @@ impl<T: ArrowNativeType> Area<T> {
             len <= self.published.load(Ordering::Acquire),
             "read beyond what is published"
         );
+        self.accesses.read(0..len);
         // SAFETY: elements below `published` have been written and never written again.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), len) }
     }
@@ -202,6 +205,7 @@ impl<T: ArrowNativeType> AreaWriter<T> {
     #[inline]
     pub fn push(&mut self, value: T) {
         assert!(self.len < self.area.capacity, "no room");
+        self.area.accesses.wrote(self.len..self.len + 1);
         // SAFETY: within capacity by the check, above `published`, and `&mut self` is the only writer.
         unsafe { self.area.start.as_ptr().add(self.len).write(value) };
         self.len += 1;
@@ -214,6 +218,7 @@ impl<T: ArrowNativeType> AreaWriter<T> {
     #[inline]
     pub fn extend(&mut self, values: &[T]) {
         assert!(values.len() <= self.room(), "no room");
+        self.area.accesses.wrote(self.len..self.len + values.len());
         // SAFETY: within capacity by the check, above `published`, and `&mut self` is the only writer, so the
         // ranges cannot overlap: nobody can hold a slice of unpublished elements.
         unsafe {

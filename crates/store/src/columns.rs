@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 
 /// Columns that are dictionary-encoded, as indexes into a segment's arrays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(usize)]
 pub enum DictionaryColumn {
     /// `event_type`
@@ -30,7 +30,7 @@ impl DictionaryColumn {
 }
 
 /// Columns that may be null, as indexes into a segment's arrays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(usize)]
 pub enum NullableColumn {
     /// `correlation_id`

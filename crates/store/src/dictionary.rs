@@ -1,7 +1,6 @@
 //! The distinct strings of one column in one segment.
 
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use foldhash::fast::FixedState;
@@ -9,6 +8,7 @@ use hashbrown::HashTable;
 
 use crate::area::{Area, AreaPool, AreaWriter};
 use crate::error::Error;
+use crate::sync::{AtomicU32, Ordering};
 
 /// The readers' side: strings by code, in order of first appearance.
 pub struct Dictionary {

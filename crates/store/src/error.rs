@@ -8,6 +8,10 @@ use std::fmt;
 pub enum ErrorCode {
     /// An argument has the wrong type or a value outside its range.
     InvalidArgument,
+    /// A page token is damaged, or belongs to another query or recording.
+    PageTokenInvalid,
+    /// Retention has evicted rows that the token would still deliver.
+    PageTokenExpired,
     /// What was asked for does not exist.
     NotFound,
     /// The recording, attachment or result has been closed.
@@ -23,6 +27,8 @@ impl ErrorCode {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::InvalidArgument => "INVALID_ARGUMENT",
+            Self::PageTokenInvalid => "PAGE_TOKEN_INVALID",
+            Self::PageTokenExpired => "PAGE_TOKEN_EXPIRED",
             Self::NotFound => "NOT_FOUND",
             Self::Closed => "CLOSED",
             Self::ResourceExhausted => "RESOURCE_EXHAUSTED",

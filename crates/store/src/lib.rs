@@ -29,6 +29,7 @@ mod segment;
 pub mod segment_builder;
 mod shared;
 mod store;
+mod sync;
 pub mod validity;
 mod writer_thread;
 

@@ -1,7 +1,6 @@
 //! Turns rows into the log: resolves texts to codes, rolls segments, evicts what retention does not keep.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::area::AreaPool;
 use crate::columns::DictionaryColumn;
@@ -13,6 +12,7 @@ use crate::row::{Inherited, Row, RowCodes, RowValues, SiteCodes, SiteRef, Tag, T
 use crate::segment::{Sealed, Segment};
 use crate::segment_builder::{SegmentBuilder, SegmentLimits};
 use crate::shared::Shared;
+use crate::sync::Ordering;
 
 /// Text a row has on average, at a guess: what a column of text gets of address space per row.
 const TEXT_BYTES_PER_ROW: usize = 160;

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::sync::atomic::Ordering;
 
 use kinescope_ring::{
     ContextRecord, Definitions, EmitRecord, EnterRecord, EventRecord, ExitRecord, InlineSite, Loss,
@@ -16,6 +15,7 @@ use crate::log_writer::LogWriter;
 use crate::loss::{LossCause, LossRange};
 use crate::row::{Inherited, Row, SiteRef, Tag, TextRef};
 use crate::shared::Shared;
+use crate::sync::Ordering;
 
 /// What the writer remembers of a producer between its records.
 pub struct ProducerState {

@@ -1,11 +1,11 @@
 //! A run of the log in columns, as readers see it.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::area::Area;
 use crate::columns::{DictionaryColumn, NullableColumn};
 use crate::dictionary::Dictionary;
+use crate::sync::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use crate::validity::Validity;
 
 /// Offsets and bytes of a text column.

@@ -1,6 +1,5 @@
 //! Appends rows to the open segment and seals it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashMap;
@@ -12,6 +11,7 @@ use crate::error::Error;
 use crate::event_id::EventId;
 use crate::row::{RowCodes, RowValues};
 use crate::segment::{Bounds, Columns, ProducerRange, Sealed, Segment, TextColumn};
+use crate::sync::{AtomicUsize, Ordering};
 use crate::validity::Validity;
 
 /// How large a segment may become.

@@ -1,15 +1,15 @@
 //! What the writer thread publishes and everybody else reads.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
-
-use arc_swap::ArcSwap;
 
 use crate::clock::Clock;
 use crate::loss::{LossCause, LossLog, LossRange};
 use crate::options::StoreOptions;
 use crate::segment::Segment;
+use crate::sync::{
+    ArcSwap, AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, fence,
+};
 
 /// Locks, also after a panic of another holder: what the locks of this crate guard is never left half-changed.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -48,7 +48,8 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(options: StoreOptions) -> Self {
+    /// An empty log's.
+    pub fn new(options: StoreOptions) -> Self {
         let clock = Clock::new(options.raw_now_ns, 0);
         Self {
             options,
@@ -112,7 +113,8 @@ impl Shared {
         self.notify_progress();
     }
 
-    pub(crate) fn notify_progress(&self) {
+    /// Wakes everyone in [`Shared::wait_until`], to look again.
+    pub fn notify_progress(&self) {
         self.progress.notify();
     }
 
@@ -135,7 +137,7 @@ struct Progress {
 impl Progress {
     fn notify(&self) {
         // Pairs with the increment in `wait_until`: either this sees the waiter, or the waiter sees the change.
-        std::sync::atomic::fence(Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         if self.waiters.load(Ordering::SeqCst) > 0 {
             drop(lock(&self.mutex));
             self.changed.notify_all();
@@ -148,7 +150,7 @@ impl Progress {
         }
         let end = Instant::now() + bound;
         self.waiters.fetch_add(1, Ordering::SeqCst);
-        std::sync::atomic::fence(Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         let mut guard = lock(&self.mutex);
         while !done() {
             let left = end.saturating_duration_since(Instant::now());
@@ -185,6 +187,20 @@ impl Snapshot {
                 .map_or(rows, |sealed| rows.min(sealed.rows));
             (rows > 0).then_some((segment, rows))
         })
+    }
+
+    /// The part of this snapshot below an earlier watermark.
+    #[must_use]
+    pub fn at(self, watermark: u64) -> Self {
+        Self {
+            watermark: watermark.min(self.watermark),
+            ..self
+        }
+    }
+
+    /// The first `seq` that retention has left.
+    pub fn first_seq(&self) -> u64 {
+        self.segments.first().map_or(0, |segment| segment.base_seq)
     }
 
     /// Segments, the open one included.

@@ -1,7 +1,6 @@
 //! A recording's store: opens the writer thread, hands out producers, answers what is there.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::{self, Thread};
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use crate::log_writer::LogWriter;
 use crate::options::StoreOptions;
 use crate::producer_numbers::ProducerNumbers;
 use crate::shared::{Shared, Snapshot, lock};
+use crate::sync::{Mutex, Ordering};
 use crate::writer_thread::{Command, Writer};
 
 /// Bound of every wait. A waiting native call delays the end of its thread, so it stays around a second.

@@ -1,9 +1,10 @@
 //! Validity bitmaps that grow while readers look at them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer};
+
+use crate::sync::{AtomicU64, Ordering};
 
 /// One bit a row, set if the row has a value; Arrow's layout (least significant bit first).
 ///

@@ -4,7 +4,7 @@ use super::cuts::{Cuts, Path};
 use super::scalar::{UNKNOWN_STRING, write_finite, write_integer, write_string};
 use super::value::or_nothing;
 use crate::definitions::{Definitions, Emitter, EmitterField, FieldType};
-use crate::layout::{STATES_PER_GROUP, WORD_BYTES};
+use crate::layout::{self as at, STATES_PER_GROUP, WORD_BYTES};
 use crate::record::EmitRecord;
 use crate::value::{CutReason, Malformed, Text};
 
@@ -41,9 +41,6 @@ pub fn write_emit(
         Ok(fields.mistyped)
     })
 }
-
-/// Absent; 1 and 2 depend on the type, 3 is not used.
-const ABSENT: u32 = 0;
 
 struct Fields<'a> {
     emitter: &'a Emitter,
@@ -104,7 +101,7 @@ impl<'a> Fields<'a> {
             }
             let state = states & 0b11;
             states >>= 2;
-            if state == ABSENT {
+            if state == at::FIELD_ABSENT {
                 continue;
             }
             let field_start = out.len();
@@ -133,9 +130,9 @@ impl<'a> Fields<'a> {
     ) -> Result<bool, Malformed> {
         let low = word as u32;
         match (field.field_type, state) {
-            (FieldType::I64, 1) => return Ok(self.integer(f64::from_bits(word), out)),
-            (FieldType::I64, 2) => write_integer(word as i64, out),
-            (FieldType::F64, 1) => {
+            (FieldType::I64, at::FIELD_PLAIN) => return Ok(self.integer(f64::from_bits(word), out)),
+            (FieldType::I64, at::FIELD_ALTERNATIVE) => write_integer(word as i64, out),
+            (FieldType::F64, at::FIELD_PLAIN) => {
                 let value = f64::from_bits(word);
                 if value.is_finite() {
                     write_finite(value, out);
@@ -144,20 +141,21 @@ impl<'a> Fields<'a> {
                     self.cut(field, CutReason::NonFinite)?;
                 }
             }
-            (FieldType::Bool, 1) => match low {
+            (FieldType::Bool, at::FIELD_PLAIN) => match low {
                 0 => out.extend_from_slice(b"false"),
                 1 => out.extend_from_slice(b"true"),
                 _ => return Err(malformed("0 or 1 for a boolean", index)),
             },
-            (FieldType::Symbol, 1) => {
+            (FieldType::Symbol, at::FIELD_PLAIN) => {
                 let symbol = self.definitions.string(low).ok_or(UNKNOWN_STRING)?;
                 out.extend_from_slice(symbol.json().as_bytes());
             }
-            (FieldType::Utf8, 1 | 2) | (FieldType::Symbol, 2) => {
+            (FieldType::Utf8, at::FIELD_PLAIN) | (FieldType::Symbol, at::FIELD_ALTERNATIVE) => {
                 write_string(self.string(low as usize, index)?, out);
-                if (field.field_type, state) == (FieldType::Utf8, 2) {
-                    self.cut(field, CutReason::Length)?;
-                }
+            }
+            (FieldType::Utf8, at::FIELD_ALTERNATIVE) | (FieldType::Symbol, at::FIELD_CUT) => {
+                write_string(self.string(low as usize, index)?, out);
+                self.cut(field, CutReason::Length)?;
             }
             _ => return Err(malformed("a state that the field's type has", index)),
         }

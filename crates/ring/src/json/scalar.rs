@@ -31,8 +31,8 @@ pub(crate) fn write_finite(value: f64, out: &mut Vec<u8>) {
     }
 }
 
-/// Writes a quoted and escaped string.
-pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
+/// Appends `text` as a JSON string: quoted, with quotes, backslashes and control characters escaped.
+pub fn write_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     write_escaped(text, out);
     out.push(b'"');
