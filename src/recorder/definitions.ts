@@ -6,7 +6,7 @@ import { mapGet } from './intrinsics.js'
 import { SITE_INLINE } from './layout.js'
 
 /** Longer strings are not interned: they are hardly ever repeated, and definitions are never dropped. */
-const MAX_INTERNED_CHARACTERS = 256
+export const MAX_INTERNED_CHARACTERS = 256
 const SITE_FIELDS = ['module', 'function', 'arity', 'file', 'line']
 
 /** A site's facts; `null` and -1 where unknown. */

@@ -94,7 +94,7 @@ export class SlowEmitter {
   #prepareField(stored: StoredField, field: number, value: unknown, budgetBytes: number): void {
     const type = this.#shape.types[field]!
     if (typeof value === 'string') {
-      if (type === 'utf8') this.#prepareText(stored, value, layout.FIELD_PLAIN, budgetBytes)
+      if (type === 'utf8') this.#prepareText(stored, value, layout.FIELD_PLAIN, layout.FIELD_ALTERNATIVE, budgetBytes)
       else if (type === 'symbol') this.#prepareSymbol(stored, value, budgetBytes)
     } else if (typeof value === 'number') {
       if (type !== 'f64' && type !== 'i64') return
@@ -115,24 +115,25 @@ export class SlowEmitter {
   }
 
   #prepareSymbol(stored: StoredField, value: string, budgetBytes: number): void {
-    const id = this.#parts.definitions.stringId(value)
+    const isTooLong = value.length > this.#shape.maxStringLength
+    const id = isTooLong ? -1 : this.#parts.definitions.stringId(value)
     if (id < 0) {
-      this.#prepareText(stored, value, layout.FIELD_ALTERNATIVE, budgetBytes)
+      this.#prepareText(stored, value, layout.FIELD_ALTERNATIVE, layout.FIELD_CUT, budgetBytes)
       return
     }
     stored.state = layout.FIELD_PLAIN
     stored.low = id
   }
 
-  /** `plainState`: the state of a string that is stored whole. */
-  #prepareText(stored: StoredField, value: string, plainState: number, budgetBytes: number): void {
+  /** `wholeState` and `cutState`: the states of a string that is stored whole, and in part. */
+  #prepareText(stored: StoredField, value: string, wholeState: number, cutState: number, budgetBytes: number): void {
     let text = cutText(value, this.#shape.maxStringLength)
     let bytes = utf8ByteLength(text)
     if (bytes > budgetBytes) {
       text = cutText(text, Math.floor(budgetBytes / 3))
       bytes = utf8ByteLength(text)
     }
-    stored.state = text.length < value.length ? layout.FIELD_ALTERNATIVE : plainState
+    stored.state = text.length < value.length ? cutState : wholeState
     stored.low = bytes
     stored.text = text
   }

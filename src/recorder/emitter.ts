@@ -9,6 +9,7 @@ import type { DefineOptions, Emitter, FieldType } from '../../index.js'
 import { invalidArgument, KinescopeError, unknownField } from '../errors.js'
 import type { NativeStore } from '../native.js'
 import type { RecorderParts } from './calls.js'
+import { MAX_INTERNED_CHARACTERS } from './definitions.js'
 import { SlowEmitter } from './emitter-slow.js'
 import { monotonicNow, mapGet } from './intrinsics.js'
 import * as layout from './layout.js'
@@ -16,8 +17,7 @@ import { writeUtf8 } from './text.js'
 
 /** Fields of one emitter at most. */
 const MAX_FIELDS = 256
-const STATES_PER_GROUP = 16
-const { FIELD_TYPES } = layout
+const { FIELD_TYPES, STATES_PER_GROUP } = layout
 
 /** What is fixed about one emitter. */
 export interface EmitterShape {
@@ -183,7 +183,9 @@ function sourceOf(shape: EmitterShape): string {
   const computed = [...symbols.map((field) => `s${field}`), ...(hasText ? ['text'] : [])]
   const conditions = all.map((field) => unlikelyCondition(shape.types[field]!, field))
   const characters = texts.map((field) => `v${field}.length`)
-  for (const length of characters) conditions.push(`${length} > ${shape.maxStringLength}`)
+  // An interned string is longer only where the limit is below what is interned at all.
+  const limited = shape.maxStringLength < MAX_INTERNED_CHARACTERS ? symbols.map((field) => `v${field}.length`) : []
+  for (const length of [...characters, ...limited]) conditions.push(`${length} > ${shape.maxStringLength}`)
   if (hasText) conditions.push(`(text = (${characters.join(' + ')}) * 3) > ${shape.maxTextBytes}`)
   conditions.push(`at + ${fixedWords}${hasText ? ' + ((text + 7) >>> 3)' : ''} >= writer.limit`)
   conditions.push('owners[slot] !== context')

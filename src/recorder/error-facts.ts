@@ -1,18 +1,41 @@
 /** What is known of a thrown value without running code of its own. */
-import { getDescriptor, getPrototypeOf, isProxy, symbolToString, bigintToString, numberToString } from './intrinsics.js'
+import {
+  bigintToString,
+  domExceptionGetters,
+  domExceptionPrototype,
+  getDescriptor,
+  getPrototypeOf,
+  isProxy,
+  numberToString,
+  symbolToString,
+} from './intrinsics.js'
 
 /** How far up a prototype chain is looked: a chain can be of any length. */
 const MAX_PROTOTYPES = 32
 
-/** A string in a data property, own or inherited; `undefined` where it is anything else. */
-function dataString(value: object, name: string): string | undefined {
+/** A string in a data property, own or inherited, or of a DOMException; `undefined` where it is anything else. */
+function dataString(value: object, name: 'name' | 'message'): string | undefined {
   let holder: object | null = value
   for (let i = 0; i < MAX_PROTOTYPES && holder !== null && !isProxy(holder); i++) {
     const descriptor = getDescriptor(holder, name)
-    if (descriptor !== undefined) return typeof descriptor.value === 'string' ? descriptor.value : undefined
+    if (descriptor !== undefined) {
+      if (typeof descriptor.value === 'string') return descriptor.value
+      // With this prototype directly below, no code but the runtime's is reached.
+      return holder === domExceptionPrototype && getPrototypeOf(value) === holder ? domExceptionText(value, name) : undefined
+    }
     holder = getPrototypeOf(holder)
   }
   return undefined
+}
+
+function domExceptionText(value: object, name: 'name' | 'message'): string | undefined {
+  try {
+    const text = domExceptionGetters[name](value)
+    return typeof text === 'string' ? text : undefined
+  } catch {
+    // Anything can be given this prototype.
+    return undefined
+  }
 }
 
 /** The name of an error, by data properties only; `'Error'` where there is none. */

@@ -10,6 +10,14 @@ export const FIRST_IMPORT_PRODUCER = 0x8000
 const MAX_PRODUCER = 0xffff
 const MAX_SEQUENCE = 2 ** 48 - 1
 
+/**
+ * A parent as it is given to a recording call: the id of what was not recorded is as good as none given, so that ids can be
+ * handed on without asking whether recording was on.
+ */
+export function givenParent<T>(parentId: T): T | undefined {
+  return parentId === NOT_RECORDED ? undefined : parentId
+}
+
 /** The text of an id. */
 export function formatEventId(producer: number, sequence: number): EventId {
   return `${producer}-${sequence}`

@@ -5,7 +5,7 @@ import { type Calls, causeOf, ENCODER_FAILED, type RecorderParts } from './calls
 import { isLine } from './definitions.js'
 import { readStack, thrownFacts } from './error-facts.js'
 import { checkEnvelope, type Envelope, EVENT_FIELDS } from './envelope.js'
-import { formatEventId, NOT_RECORDED } from './event-id.js'
+import { formatEventId, givenParent, NOT_RECORDED } from './event-id.js'
 import type { Frame } from './frames.js'
 import { monotonicNow, ownNames, setHas } from './intrinsics.js'
 import * as layout from './layout.js'
@@ -270,7 +270,7 @@ function readEnvelope(event: EventInput): Envelope {
     node: event.node,
     pid: event.pid,
     correlationId: event.correlationId,
-    parentId: event.parentId,
+    parentId: givenParent(event.parentId),
     module: event.module,
     fn: event.function,
     arity: event.arity,

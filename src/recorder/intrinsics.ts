@@ -18,6 +18,7 @@ function getterOf(prototype: object, name: PropertyKey): (self: object) => unkno
 export const monotonicNow = process.hrtime.bigint
 export const nextTick = process.nextTick
 export const random = Math.random
+export const imul = Math.imul
 export const atomicStore = Atomics.store
 
 export const reflectApply = Reflect.apply
@@ -101,6 +102,13 @@ export function regExpToText(pattern: object): string {
     if (hasFlag(pattern) === true) flags += flag
   }
   return `/${regExpSource(pattern) as string}/${flags}`
+}
+
+export const domExceptionPrototype: object = DOMException.prototype
+/** What AbortSignal, structuredClone and fetch throw keeps name and message behind accessors of its prototype. */
+export const domExceptionGetters = {
+  name: getterOf(domExceptionPrototype, 'name'),
+  message: getterOf(domExceptionPrototype, 'message'),
 }
 
 export const promisePrototype: object = Promise.prototype

@@ -69,9 +69,14 @@ export const CAUSE_ENCODER = 2
 /** Contexts that a producer can name at once; 0 is the thread's own. */
 export const CONTEXT_SLOTS = 4096
 
+/** Field states held by one i32: two bits each. */
+export const STATES_PER_GROUP = 16
+
 /** Field states of an EMIT record; 0 is absent. */
 export const FIELD_PLAIN = 1
 export const FIELD_ALTERNATIVE = 2
+/** Of a `symbol` only: inline, as its alternative, and cut to the string limit. */
+export const FIELD_CUT = 3
 
 /** Field types, as `defineEmitter` takes them. */
 export const FIELD_TYPES = ['i64', 'f64', 'bool', 'utf8', 'symbol'] as const

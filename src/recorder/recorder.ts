@@ -4,12 +4,12 @@ import type { NativeProducer, NativeStore } from '../native.js'
 import { Calls, type RecorderParts } from './calls.js'
 import { Definitions } from './definitions.js'
 import { Emitters } from './emitter.js'
-import { eventIdText, formatEventId, NOT_RECORDED, parseEventId } from './event-id.js'
+import { eventIdText, formatEventId, givenParent, NOT_RECORDED, parseEventId } from './event-id.js'
 import { Events } from './events.js'
 import { EventContext, Frame, Frames } from './frames.js'
-import { random } from './intrinsics.js'
 import { F64_MISTYPED, SITE_NONE } from './layout.js'
 import { RingWriter } from './ring-writer.js'
+import { isSampled } from './sampling.js'
 import { readTags, type StoredTags } from './tags.js'
 import { ValueEncoder } from './value-encoder.js'
 import { Wrapper } from './wrap.js'
@@ -129,13 +129,14 @@ class Runner {
     const inherited = outer.context
     const parent = parentId === undefined ? undefined : parseEventId(parentId)
     if (parentId !== undefined && parent === undefined) this.#countMistyped()
+    const trace = this.#text(correlationId) ?? inherited.correlationId
     const context = new EventContext({
       pid: this.#text(pid) ?? inherited.pid,
-      correlationId: this.#text(correlationId) ?? inherited.correlationId,
+      correlationId: trace,
       parentId: parent ?? inherited.parentId,
       tags: this.#mergedTags(inherited.tags, tags),
       isThread: false,
-      sampled: inherited.isThread ? this.#samplingRate === 1 || random() < this.#samplingRate : inherited.sampled,
+      sampled: inherited.isThread ? isSampled(this.#samplingRate, trace) : inherited.sampled,
     })
     if (parent !== undefined) return new Frame(context, -1, SITE_NONE)
     const site = outer.current === 0 ? outer.baseSite : this.#calls.table.site[outer.current]!
@@ -150,7 +151,7 @@ class Runner {
         return {
           pid: pid ?? undefined,
           correlationId: correlationId ?? undefined,
-          parentId: parentId ?? undefined,
+          parentId: givenParent(parentId ?? undefined),
           tags: tags ?? undefined,
         }
       }

@@ -260,7 +260,9 @@ export class RingWriter {
     })
   }
 
+  /** Tells pending losses first, if that fits: the reader finds none by itself here. */
   #publish(): void {
+    if (this.#lossPending) this.#reserveOnce(0, true)
     this.#publishedAt = this.at
     atomicStore(this.i32, I32_PUBLISHED_HEAD, (this.#headBase + this.at) | 0)
   }

@@ -163,7 +163,7 @@ export class ValueEncoder {
   /** `{ [name]: value }`, with `name` one of the recorder's own. */
   field(name: string, value: unknown): void {
     this.openObject()
-    this.#key(name)
+    this.#ownKey(name)
     this.#value(value, 2)
     this.end()
   }
@@ -190,11 +190,11 @@ export class ValueEncoder {
   /** `{ exception: { error_type, message } }`. */
   exception(errorType: string, message: string): void {
     this.openObject()
-    this.#key('exception')
+    this.#ownKey('exception')
     this.openObject()
-    this.#key('error_type')
+    this.#ownKey('error_type')
     this.#string(errorType)
-    this.#key('message')
+    this.#ownKey('message')
     this.#string(message)
     this.end()
     this.end()
@@ -203,12 +203,12 @@ export class ValueEncoder {
   /** `{ error_type, message, stack }`; a stack that is no string is left out. */
   failure(errorType: string, message: string, stack: unknown): void {
     this.openObject()
-    this.#key('error_type')
+    this.#ownKey('error_type')
     this.#string(errorType)
-    this.#key('message')
+    this.#ownKey('message')
     this.#string(message)
     if (typeof stack === 'string') {
-      this.#key('stack')
+      this.#ownKey('stack')
       this.#string(stack)
     }
     this.end()
@@ -254,9 +254,10 @@ export class ValueEncoder {
     else if (own.asUintN(64, value) === value) this.uint64(value)
     else if (value > HUGE_BIGINT || value < -HUGE_BIGINT) this.#cut(layout.CUT_BIGINT)
     else {
+      // One mark only, also where the text is cut: it is the less obvious of the two reasons.
       const start = this.length
-      this.#string(own.bigintToString(value))
-      this.#mark(start, layout.CUT_BIGINT)
+      if (this.#text(cutText(own.bigintToString(value), this.#limits.maxStringLength))) this.#mark(start, layout.CUT_BIGINT)
+      else this.#cut(layout.CUT_SIZE)
     }
   }
 
@@ -393,9 +394,9 @@ export class ValueEncoder {
 
   #error(value: Error): number {
     this.openObject()
-    this.#key('name')
+    this.#ownKey('name')
     this.#string(errorName(value))
-    this.#key('message')
+    this.#ownKey('message')
     this.#string(errorText(value))
     return 0
   }
@@ -405,6 +406,15 @@ export class ValueEncoder {
     const start = this.length
     if (!this.#text(cut)) this.#cut(layout.CUT_SIZE)
     else if (cut.length < text.length) this.#mark(start, layout.CUT_LENGTH)
+  }
+
+  /** A field name of the recorder's own: short ASCII, exempt from all limits, because a reader relies on it. */
+  #ownKey(name: string): void {
+    const { bytes, length } = this
+    bytes[length] = layout.TAG_STR8
+    bytes[length + 1] = name.length
+    for (let i = 0; i < name.length; i++) bytes[length + 2 + i] = charCodeAt(name, i)
+    this.length = length + 2 + name.length
   }
 
   #key(name: string): boolean {

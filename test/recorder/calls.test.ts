@@ -131,6 +131,9 @@ describe('fail', () => {
     [undefined, 'undefined', 'undefined'],
     [7n, 'bigint', '7'],
     [{ name: 'Custom', message: 'm' }, 'Custom', 'm'],
+    [new DOMException('stopped', 'AbortError'), 'AbortError', 'stopped'],
+    [Object.create(DOMException.prototype), 'object', ''],
+    [Object.setPrototypeOf(new Error('m'), Object.create(DOMException.prototype, { name: { get: () => expect.unreachable() } }) as object), 'object', 'm'],
     [new Proxy(new Error('x'), { get: () => expect.unreachable() }), 'object', ''],
     [{ get name() { return expect.unreachable() }, get message() { return expect.unreachable() }, get stack() { throw new Error('no') } }, 'object', ''],
   ])('%#', (error, errorType, message) => {
@@ -274,6 +277,21 @@ describe('run', () => {
     })
     expect(reader.events().map((event) => event.eventType)).toEqual(['outside'])
     expect(counters()).toMatchObject({ sampledOut: 11, attempts: 1, unbalanced: 0 })
+  })
+
+  test('a trace is sampled alike in every thread and process', () => {
+    const sampled = (samplingRate: number): string[] => {
+      const { recorder, reader } = setup({ samplingRate, ringBytes: 1 << 20 })
+      for (let n = 0; n < 4000; n++) recorder.run({ correlationId: `order-${n}` }, () => recorder.record({ eventType: 'x', data: `order-${n}` }))
+      return reader.events().map((event) => event.data as string)
+    }
+    const half = sampled(0.5)
+    expect(sampled(0.5)).toEqual(half)
+    // From another implementation of the hash.
+    expect(half.slice(0, 4)).toEqual(['order-0', 'order-3', 'order-5', 'order-11'])
+    const quarter = sampled(0.25)
+    expect(quarter).toHaveLength(1036)
+    expect(quarter.filter((id) => !half.includes(id))).toEqual([])
   })
 
   test('a rate in between leaves whole roots out', () => {

@@ -94,6 +94,7 @@ export class ValueReader {
         return null
       case 14:
         this.#note(path)
+        if (this.#view.getUint8(this.position) >= 13) throw new Error(`a mark before a cut or a mark at ${path}`)
         return this.value(path)
       default:
         throw new Error(`tag ${tag} at ${path}`)
@@ -291,11 +292,12 @@ export class RingReader {
       record.states.push(state)
       if (state === 0) continue
       const type = types[field]!
-      const isText = type === 3 || (type === 4 && state === 2)
+      const isText = type === 3 || (type === 4 && state >= 2)
       if (isText) {
         const bytes = view.getInt32(word, true)
         record.fields[name] = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(new Uint8Array(view.buffer, text, bytes))
         text += bytes
+        if (state === (type === 3 ? 2 : 3)) record.cuts[name] = 'length'
       } else if (type === 4) record.fields[name] = this.#native.strings[view.getInt32(word, true)]
       else if (type === 2) record.fields[name] = view.getInt32(word, true) === 1
       else record.fields[name] = state === 1 ? view.getFloat64(word, true) : view.getBigInt64(word, true)

@@ -61,6 +61,25 @@ describe('record', () => {
     expect(reader.events()[0]!.fields).toEqual({ correlationId: null, parentId: null })
   })
 
+  test('the id of what was not recorded is no parent', () => {
+    const { recorder, reader, counters } = setup()
+    recorder.enabled = false
+    const parentId = recorder.record({ eventType: 'x' })
+    recorder.enabled = true
+    recorder.record({ eventType: 'x', parentId })
+    recorder.enter(recorder.site(SITE))
+    recorder.record({ eventType: 'x', parentId })
+    recorder.run({ parentId }, () => recorder.record({ eventType: 'x' }))
+    const parents = reader.events().map((event) => [event.parent, event.fields, event.context.parent])
+    expect(parents).toEqual([
+      [-1, {}, null],
+      [-1, {}, null],
+      [1, {}, null],
+      [1, {}, null],
+    ])
+    expect(counters().mistyped).toBe(0)
+  })
+
   test.each([
     ['event', 7],
     ['event.eventType', {}],
@@ -223,6 +242,21 @@ describe('define', () => {
     ])
     native.definitionCap = 0
     expect(catchError(() => recorder.define('f', { a: 'i64' })).code).toBe('RESOURCE_EXHAUSTED')
+  })
+
+  test('symbols are cut as other strings are, and say so', () => {
+    const { recorder, reader } = setup({ limits: { maxStringLength: 4 } })
+    recorder.record({ eventType: 'interned as an event type' })
+    const emit = recorder.define('e', { y: 'symbol', n: 'i64' })
+    for (const y of ['red', 'turquoise', 'tur\u{1f600}', 'interned as an event type', 'red']) emit({ y, n: 1 })
+    const [, ...events] = reader.events()
+    expect(events.map((event) => [event.fields['y'], event.states[0], event.cuts])).toEqual([
+      ['red', 1, {}],
+      ['turq', 3, { y: 'length' }],
+      ['tur', 3, { y: 'length' }],
+      ['inte', 3, { y: 'length' }],
+      ['red', 1, {}],
+    ])
   })
 
   test('redacted fields are not stored, nor read', () => {

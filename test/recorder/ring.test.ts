@@ -110,6 +110,27 @@ describe('publication by head', () => {
     expect(published()).toBe(5010)
   })
 
+  test('tells pending losses, which its reader cannot see', async () => {
+    const scope = setup({ publication: 1 })
+    const { recorder, reader, counters, native } = scope
+    while (counters().lost < 10) recorder.record({ eventType: 'log' })
+    const stored = reader.read()
+    await new Promise((resolve) => setImmediate(resolve))
+    const told = reader.read()
+    expect(told).toMatchObject([{ kind: 'loss', cause: 0, count: 10 }])
+    expect(native.producer.i32[22]! >>> 0).toBe(reader.position)
+    expectAccountedFor(scope, [...stored, ...told])
+  })
+
+  test('tells them also when the ring is given back', () => {
+    const { recorder, reader, counters, native, handle } = setup({ publication: 1 })
+    while (counters().lost < 10) recorder.record({ eventType: 'log' })
+    reader.read()
+    handle.detach()
+    expect(reader.read()).toMatchObject([{ kind: 'loss', count: 10 }])
+    expect(native.producer.i32[22]! >>> 0).toBe(reader.position)
+  })
+
   test('and by head()', () => {
     const { recorder, native, handle } = setup({ publication: 1 })
     recorder.record({ eventType: 'x' })

@@ -168,6 +168,31 @@ describe('limits', () => {
     expect(capture('😀😀', { maxStringLength: 1 })).toEqual({ data: '', cuts: { '': 'length' } })
   })
 
+  test('the recorder\'s own field names are exempt', () => {
+    const { recorder, reader } = setup({ limits: { maxStringLength: 3 } })
+    const site = recorder.site({ module: 'm', function: 'f', arity: 0 })
+    recorder.snapshot({ x: 'abcd' })
+    recorder.fail(recorder.enter(site), new TypeError('broken'))
+    recorder.wrap((text: string) => text, { captureResult: true })('result')
+    recorder.record({ eventType: 'x', data: new RangeError('no way') })
+    const recorded = reader.read().map((record) => (record.kind === 'loss' ? record : [record.data, record.cuts]))
+    expect(recorded).toEqual([
+      [{ variables: { x: 'abc' } }, { 'variables.x': 'length' }],
+      [undefined, {}],
+      [{ exception: { error_type: 'Typ', message: 'bro' } }, { 'exception.error_type': 'length', 'exception.message': 'length' }],
+      [{ error_type: 'Typ', message: 'bro', stack: 'Typ' }, { error_type: 'length', message: 'length', stack: 'length' }],
+      [{ args: ['res'] }, { 'args.0': 'length' }],
+      [{ result: 'res' }, { result: 'length' }],
+      [{ name: 'Ran', message: 'no ' }, { name: 'length', message: 'length' }],
+    ])
+  })
+
+  test('a bigint whose text is too long has one reason', () => {
+    expect(capture({ big: 10n ** 30n }, { maxStringLength: 5 })).toEqual({ data: { big: '10000' }, cuts: { big: 'bigint' } })
+    const filled = capture(['x'.repeat(1000), 10n ** 30n], { maxEventBytes: 1024 })
+    expect(filled).toEqual({ data: ['x'.repeat(1000), null], cuts: { 1: 'size' } })
+  })
+
   test('redacted names at any depth', () => {
     const value = { password: 'p', deep: [{ password: { a: 1 }, Password: 1 }], map: new Map([['password', 'x']]) }
     const { data, cuts } = capture(value, {}, ['password'])

@@ -373,8 +373,12 @@ impl RingWriter {
     }
 
     fn append_pending_loss(&mut self, since_raw_ns: i64) {
-        self.encoder
-            .loss(at::CAUSE_RING_FULL, self.lost_ring_full, since_raw_ns, self.now_raw_ns);
+        self.encoder.loss(
+            at::CAUSE_RING_FULL,
+            self.lost_ring_full,
+            since_raw_ns,
+            self.now_raw_ns,
+        );
         self.append(at::KIND_LOSS);
         self.lost_since_raw_ns = None;
     }
