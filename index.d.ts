@@ -567,7 +567,76 @@ export interface Recorder {
 
 // ----------------------------------------------------------------------------------------------- DataAccess: pull
 
-/** Which events a query answers with. All that is given must hold. */
+/**
+ * What a query can name: a column's name, in snake_case or in camelCase, or a path.
+ *
+ * - `data.a.b` is a value in the payload, `data.args.0` an item of an array, `data.a["http.method"]` a key with a dot or
+ *   another special character, quoted as in JSON.
+ * - `tags.` is followed by a tag's key, verbatim.
+ *
+ * A path that no event has matches nothing; a column that does not exist is `UNKNOWN_FIELD`.
+ */
+export type Field = string
+
+/** A value to compare with: text by its UTF-8 bytes, numbers by their exact value; a Date only with `wall_time`. */
+export type ConditionValue = string | number | bigint | boolean | Date
+
+/**
+ * Operators on one field; all that are given must hold. `null` means absent or JSON `null`. `ne` and `notIn` are the exact
+ * complements of `eq` and `in`, so they also match events without the field.
+ */
+export interface ConditionOperators {
+  eq?: ConditionValue | null
+  ne?: ConditionValue | null
+  lt?: ConditionValue
+  lte?: ConditionValue
+  gt?: ConditionValue
+  gte?: ConditionValue
+  in?: readonly (ConditionValue | null)[]
+  notIn?: readonly (ConditionValue | null)[]
+  /** Whether there is a value other than `null`. */
+  exists?: boolean
+  /** A substring, exactly. Text only, as the two below. */
+  contains?: string
+  /** A prefix, exactly. */
+  startsWith?: string
+  /** A regular expression of the Rust `regex` crate: unanchored, without look-around and back references. */
+  matches?: string
+}
+
+/**
+ * A condition: fields with the value that they must have, or with {@link ConditionOperators}, and the keys `and`, `or` and
+ * `not`. All that is in it must hold; `and: []` holds always, `or: []` never. A column is compared with values of its own
+ * type only (`TYPE_MISMATCH`); what a path holds is compared if it has the type of the given value. A tag is compared with
+ * a number by the JSON number that its text is, with a boolean if it is `true` or `false`. At most 28 conditions may be
+ * inside each other.
+ *
+ * @example
+ * const slow = { or: [{ 'data.duration_ns': { gte: 1_000_000 } }, { eventType: 'error' }], not: { 'tags.region': 'eu' } }
+ * console.log((await scope.dataAccess.queryEvents({ where: slow })).totalMatches) // 0
+ */
+export type Condition = {
+  readonly and?: readonly Condition[]
+  readonly or?: readonly Condition[]
+  readonly not?: Condition
+} & {
+  readonly [field: string]: ConditionValue | null | Readonly<ConditionOperators> | Condition | readonly Condition[] | undefined
+}
+
+/**
+ * A projected field, and its type in the answer. What does not fit the type is `null`: `i64` takes whole numbers of 64
+ * bits, `f64` any number, rounded; `json` is the value's JSON text; a tag counts as the number or boolean that its text is.
+ *
+ * Without a type a column stays as it is, a tag is text, and a path has the type that the snapshot's values have, the same
+ * for all pages: `i64`, `f64`, `bool` or `utf8`, and `json` when they are objects, arrays, of several types, or none.
+ */
+export type ProjectionItem = Field | { readonly field: Field; readonly as: 'i64' | 'f64' | 'bool' | 'utf8' | 'json' }
+
+/** A row of a query with a projection: columns in camelCase, paths by the name that they were asked for. */
+// oxlint-disable-next-line typescript/no-explicit-any -- the types are those that the projection asks for
+export type ProjectedRow = Readonly<Record<string, any>>
+
+/** Which events a query answers with, and how. All filters that are given must hold. */
 export interface QueryOptions {
   /** Inclusive start, in nanoseconds on the recording's time line. A number must be a safe integer. */
   startTimeMonotonic?: bigint | number
@@ -578,13 +647,38 @@ export interface QueryOptions {
   /** Exclusive end. */
   endTimeWall?: bigint | number | Date
   /** One logical process, or several. */
-  pid?: string | string[]
+  pid?: string | readonly string[]
   /** One trace, or several. */
-  correlationId?: string | string[]
+  correlationId?: string | readonly string[]
   /** Event types; an empty list matches nothing. */
-  eventTypes?: string[]
+  eventTypes?: readonly string[]
+  /** Module, function and arity; of the object, what is left out is not compared. */
+  mfa?: { readonly module?: string; readonly function?: string; readonly arity?: number } | readonly [module: string, function_: string, arity: number]
+  /** Tags that must be there, with these values; compared as in a {@link Condition}. */
+  tags?: { readonly [key: string]: string | number | boolean }
+  /**
+   * Words, and `"quoted phrases"`, that must all occur somewhere in the event, as substrings in Unicode lower case: in its
+   * columns of text, keys and values of tags, and keys and strings of `data`. Numbers are not searched.
+   */
+  textSearch?: string
+  /** Any other condition. */
+  where?: Condition
   /** Rows at most, a non-negative safe integer. 0 gives totals only. Default 1000. */
   limit?: number
+  /**
+   * Rows to leave out, a non-negative safe integer; or where an earlier page ended, see
+   * {@link QueryResult.nextPageToken}. Default 0.
+   */
+  offset?: number | { readonly pageToken: string }
+  /**
+   * What orders the rows; ties are ordered by `seq`. Booleans come before numbers and those before text; what is absent,
+   * an object or an array comes last. Default `timestamp`.
+   */
+  sortBy?: Field
+  /** `'desc'` mirrors `'asc'`, but for absent values, which stay last. Default `'asc'`. */
+  sortOrder?: 'asc' | 'desc'
+  /** The fields that rows and table consist of, each once, in this order; at least one. Default: every column. */
+  projection?: readonly ProjectionItem[]
   /** Ends the wait: the call rejects with the signal's reason. */
   signal?: AbortSignal
 }
@@ -601,14 +695,29 @@ export interface QueryOptionsSync extends Omit<QueryOptions, 'signal'> {
  */
 export interface DataAccess {
   /**
-   * Events in (`timestamp`, `seq`) order.
+   * Events that match, in (`timestamp`, `seq`) order unless `sortBy` says otherwise.
    *
-   * @throws {KinescopeError} `INVALID_ARGUMENT` for an unknown option or a wrong value, `CLOSED`, `RESOURCE_EXHAUSTED` when
-   * the writer has not caught up with this thread within about a second; the signal's reason when it is aborted.
+   * @throws {KinescopeError} `INVALID_ARGUMENT` for an unknown option or a wrong value; `UNKNOWN_FIELD` with the `nearest`
+   * names in its details; `TYPE_MISMATCH` when a column is compared with a value of another type; `PAGE_TOKEN_INVALID`
+   * when the token is none of this query's, `PAGE_TOKEN_EXPIRED` when retention has evicted rows that it would deliver;
+   * `CLOSED`; `RESOURCE_EXHAUSTED` when the writer has not caught up with this thread within about a second; the signal's
+   * reason when it is aborted.
    * @example
-   * const result = await scope.dataAccess.queryEvents({ pid: 'main', eventTypes: ['function_exit'], limit: 10 })
-   * for (const event of result) console.log(event.function, event.data.duration_ns)
+   * scope.recorder.record({ eventType: 'log', data: { level: 'warn' } })
+   * const result = await scope.dataAccess.queryEvents({ pid: 'main', projection: ['eventType', 'data.level'], limit: 10 })
+   * for (const row of result) console.log(row.eventType, row['data.level']) // log warn
    * result.release()
+   */
+  queryEvents(query: QueryOptions & { projection: readonly ProjectionItem[] }): Promise<QueryResult<ProjectedRow>>
+  /**
+   * Whole events; see the form with a projection.
+   *
+   * @throws {KinescopeError} As there.
+   * @example
+   * scope.recorder.record({ eventType: 'order', tags: { region: 'eu' }, data: { items: [{ price: 990 }] } })
+   * const where = { 'data.items.0.price': { gt: 500 }, 'tags.region': { startsWith: 'e' } }
+   * const [order] = await scope.dataAccess.queryEvents({ where, sortBy: 'data.items.0.price', sortOrder: 'desc' })
+   * console.log(order.eventType) // order
    */
   queryEvents(query?: QueryOptions): Promise<QueryResult>
   /**
@@ -617,6 +726,15 @@ export interface DataAccess {
    * @throws {KinescopeError} As there.
    * @example
    * console.log(scope.dataAccess.queryEventsSync({ limit: 0, timeoutMs: 200 }).totalMatches) // 0
+   */
+  queryEventsSync(query: QueryOptionsSync & { projection: readonly ProjectionItem[] }): QueryResult<ProjectedRow>
+  /**
+   * Whole events; see the form with a projection.
+   *
+   * @throws {KinescopeError} As there.
+   * @example
+   * scope.recorder.record({ eventType: 'log' })
+   * console.log(scope.dataAccess.queryEventsSync({ textSearch: 'LOG' }).totalMatches) // 1
    */
   queryEventsSync(query?: QueryOptionsSync): QueryResult
   /**
@@ -641,16 +759,30 @@ export interface DataAccess {
   getEventSync(id: EventId, options?: { timeoutMs?: number }): Event | null
 }
 
-/** The answer to a query: rows of one snapshot of the log. */
-export interface QueryResult extends Iterable<Event>, Disposable {
+/** The answer to a query: rows of one snapshot of the log; whole events, or what a projection asked for. */
+export interface QueryResult<Row = Event> extends Iterable<Row>, Disposable {
   /**
    * The rows as an Arrow table, over memory that native code filled. Its columns are `seq`, `event_id`, `timestamp`,
    * `wall_time`, `event_type`, `node`, `pid`, `correlation_id`, `parent_id`, `module`, `function`, `arity`, `file`, `line`,
-   * `tags` and `data`, always of the same types.
+   * `tags` and `data`, always of the same types; with a projection, what that asks for, a path by the name that it was
+   * asked for.
    */
   readonly table: Table
   /** Events that match, exactly, whatever `limit` says. */
   readonly totalMatches: number
+  /**
+   * Where this page ended, for `offset` of the next call; `null` when nothing follows. The pages are those of the first
+   * call's snapshot, so none repeats or skips a row, whatever is recorded meanwhile; `totalMatches` stays as it was. All
+   * options but `limit` and `signal` must be those of the first call.
+   *
+   * @example
+   * for (let n = 0; n < 3; n++) scope.recorder.record({ eventType: 'log', data: { n } })
+   * const query = { eventTypes: ['log'], limit: 2 }
+   * const first = await scope.dataAccess.queryEvents(query)
+   * const [third] = await scope.dataAccess.queryEvents({ ...query, offset: { pageToken: first.nextPageToken } })
+   * console.log(third.data.n) // 2
+   */
+  readonly nextPageToken: string | null
   /** Exclusive: the answer holds for all events with `seq < snapshot`. */
   readonly snapshot: bigint
   /** What is known to be missing from the queried time range. */
@@ -660,7 +792,7 @@ export interface QueryResult extends Iterable<Event>, Disposable {
    *
    * @throws {KinescopeError} `CLOSED` after `release()`.
    */
-  [Symbol.iterator](): IterableIterator<Event>
+  [Symbol.iterator](): IterableIterator<Row>
   /**
    * The rows as plain objects, all at once.
    *
@@ -669,7 +801,7 @@ export interface QueryResult extends Iterable<Event>, Disposable {
    * scope.recorder.record({ eventType: 'log' })
    * console.log((await scope.dataAccess.queryEvents()).toArray().length) // 1
    */
-  toArray(): Event[]
+  toArray(): Row[]
   /**
    * The rows as Arrow IPC, for another process. This is an export: it copies.
    *

@@ -1,9 +1,11 @@
 /** An answer's columns as apache-arrow data over the memory that Rust filled. */
 import {
+  Bool,
   type Data,
   type DataType,
   Dictionary,
   Field,
+  Float64,
   Int32,
   Int64,
   makeData,
@@ -21,6 +23,7 @@ import {
 } from 'apache-arrow'
 import { KinescopeError } from './errors.js'
 import type { NativeAnswer } from './native.js'
+import type { ProjectedField } from './projection.js'
 
 /** A column of one batch, as typed arrays. */
 export interface Column {
@@ -39,7 +42,7 @@ export interface BufferView {
   readonly byteLength: number
 }
 
-/** The columns of one batch, in the order of the public schema. */
+/** The columns of one batch, in the order of the answer's schema. */
 export interface Batch {
   readonly rows: number
   readonly columns: readonly Column[]
@@ -68,10 +71,21 @@ export const EVENT_SCHEMA = new Schema([
   new Field('data', new Utf8(), true),
 ])
 
+const EVENT_FIELDS = new Map(EVENT_SCHEMA.fields.map((field) => [field.name as string, field as Field]))
+const PROJECTED_TYPES: Readonly<Record<string, DataType>> = { i64: new Int64(), f64: new Float64(), bool: new Bool(), utf8: new Utf8(), json: new Utf8() }
 const EMPTY = new ArrayBuffer(8)
 
+/**
+ * The schema of an answer with a projection.
+ *
+ * @param types For each item a column's name, for the column as it is, or one of `i64`, `f64`, `bool`, `utf8`, `json`.
+ */
+export function projectedSchema(projection: readonly ProjectedField[], types: readonly string[]): Schema {
+  return new Schema(projection.map(({ name }, index) => EVENT_FIELDS.get(types[index]!) ?? new Field(name, PROJECTED_TYPES[types[index]!]!, true)))
+}
+
 /** Reads the description that `NativeAnswer.layout` gives; see there. */
-export function readBatches(answer: NativeAnswer, buffers: BufferCache): Batch[] {
+export function readBatches(answer: NativeAnswer, schema: Schema, buffers: BufferCache): Batch[] {
   const layout = answer.layout()
   const infos = answer.bufferInfos()
   let at = 0
@@ -96,7 +110,7 @@ export function readBatches(answer: NativeAnswer, buffers: BufferCache): Batch[]
   }
   return Array.from({ length: next() }, () => {
     const rows = next()
-    return { rows, columns: EVENT_SCHEMA.fields.map(column) }
+    return { rows, columns: schema.fields.map(column) }
   })
 }
 
@@ -128,15 +142,15 @@ function refuseTransfer(): never {
 }
 
 /** A table over the batches, and every piece of arrow data in it. */
-export function makeTable(batches: readonly Batch[]): { table: Table; data: Data[] } {
+export function makeTable(batches: readonly Batch[], schema: Schema): { table: Table; data: Data[] } {
   const data: Data[] = []
   const recordBatches = batches.map(({ rows, columns }) => {
-    const children = columns.map((column, index) => makeColumn(EVENT_SCHEMA.fields[index]!.type, column, data))
-    const struct = makeData({ type: new Struct(EVENT_SCHEMA.fields), length: rows, nullCount: 0, children })
+    const children = columns.map((column, index) => makeColumn(schema.fields[index]!.type, column, data))
+    const struct = makeData({ type: new Struct(schema.fields), length: rows, nullCount: 0, children })
     data.push(struct)
-    return new RecordBatch(EVENT_SCHEMA, struct)
+    return new RecordBatch(schema, struct)
   })
-  return { table: recordBatches.length === 0 ? new Table(EVENT_SCHEMA) : new Table(recordBatches), data }
+  return { table: recordBatches.length === 0 ? new Table(schema) : new Table(recordBatches), data }
 }
 
 const VALUES = {
@@ -144,6 +158,7 @@ const VALUES = {
   timestamp: BigInt64Array,
   arity: Uint16Array,
   line: Uint32Array,
+  float: Float64Array,
 }
 
 /** The typed array that a column of fixed width is read through. */
@@ -188,6 +203,8 @@ function makeOne(type: DataType, column: Column, all: Data[]): Data {
     const children = type.children.map((field: Field, index: number) => makeColumn(field.type, column.children[index]!, all))
     return makeData({ ...common, type, children })
   }
+  if (type instanceof Bool) return makeData({ ...common, type, data: bytes(first!) })
+  if (type instanceof Float64) return makeData({ ...common, type, data: typedArray('float', first!) })
   if (type instanceof Uint64) return makeData({ ...common, type, data: typedArray('seq', first!) })
   if (type instanceof Uint32) return makeData({ ...common, type, data: typedArray('line', first!) })
   if (type instanceof Uint16) return makeData({ ...common, type, data: typedArray('arity', first!) })

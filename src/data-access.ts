@@ -1,8 +1,9 @@
 /** Questions about what was recorded. */
-import type { DataAccess, Event, EventId, QueryOptions, QueryOptionsSync, QueryResult } from '../index.js'
+import type { DataAccess, Event, EventId, ProjectedRow, ProjectionItem, QueryOptions, QueryOptionsSync, QueryResult } from '../index.js'
 import { BufferCache } from './arrow-columns.js'
 import { invalidArgument, unknownField } from './errors.js'
 import { awaitNative, callNative, native, type NativeAnswer, type NativeRing, type NativeStore } from './native.js'
+import type { ProjectedField } from './projection.js'
 import { resolveEventId, resolveQuery, resolveSignal, resolveTimeoutMs } from './query-options.js'
 import { Answer } from './query-result.js'
 
@@ -16,6 +17,8 @@ export interface AskingThread {
   ensureOpen(): void
 }
 
+type Projecting = { projection: readonly ProjectionItem[] }
+
 /** See `DataAccess` in the contract. */
 export class Access implements DataAccess {
   readonly #thread: AskingThread
@@ -25,23 +28,27 @@ export class Access implements DataAccess {
     this.#thread = thread
   }
 
-  async queryEvents(query: QueryOptions = {}): Promise<QueryResult> {
-    const resolved = resolveQuery(query, 'signal')
+  queryEvents(query: QueryOptions & Projecting): Promise<QueryResult<ProjectedRow>>
+  queryEvents(query?: QueryOptions): Promise<QueryResult>
+  async queryEvents(query: QueryOptions = {}): Promise<Answer> {
+    const { native: resolved, projection } = resolveQuery(query, 'signal')
     const { store, ring, head, ensureOpen } = this.#thread
     const signal = resolveSignal(query.signal)
     ensureOpen()
-    if (signal === undefined) return this.#answer(await awaitNative(() => store.query(resolved, ring, head(), null)))
+    if (signal === undefined) return this.#answer(await awaitNative(() => store.query(resolved, ring, head(), null)), projection)
     const cancel = new native.NativeCancel()
     const answer = await untilAborted(signal, () => cancel.cancel(), () => awaitNative(() => store.query(resolved, ring, head(), cancel)))
-    return this.#answer(answer)
+    return this.#answer(answer, projection)
   }
 
-  queryEventsSync(query: QueryOptionsSync = {}): QueryResult {
-    const resolved = resolveQuery(query, 'timeoutMs')
+  queryEventsSync(query: QueryOptionsSync & Projecting): QueryResult<ProjectedRow>
+  queryEventsSync(query?: QueryOptionsSync): QueryResult
+  queryEventsSync(query: QueryOptionsSync = {}): Answer {
+    const { native: resolved, projection } = resolveQuery(query, 'timeoutMs')
     const timeoutMs = resolveTimeoutMs(query.timeoutMs)
     const { store, ring, head, ensureOpen } = this.#thread
     ensureOpen()
-    return this.#answer(callNative(() => store.querySync(resolved, ring, head(), timeoutMs)))
+    return this.#answer(callNative(() => store.querySync(resolved, ring, head(), timeoutMs)), projection)
   }
 
   async getEvent(id: EventId): Promise<Event | null> {
@@ -63,13 +70,13 @@ export class Access implements DataAccess {
     return this.#firstEvent(callNative(() => store.eventSync(known, ring, head())))
   }
 
-  #answer(answer: NativeAnswer): Answer {
-    return new Answer(answer, this.#buffers)
+  #answer(answer: NativeAnswer, projection: readonly ProjectedField[] | null): Answer {
+    return new Answer(answer, this.#buffers, projection)
   }
 
   #firstEvent(answer: NativeAnswer | null): Event | null {
     if (answer === null) return null
-    const result = this.#answer(answer)
+    const result = this.#answer(answer, null)
     const [event] = result
     result.release()
     return event ?? null

@@ -1,7 +1,12 @@
 /** Options of queries: validation. */
 import type { EventId, QueryOptions, QueryOptionsSync } from '../index.js'
+import { resolveCondition, resolveMfa, resolveTags } from './conditions.js'
 import { invalidArgument, KinescopeError, unknownField } from './errors.js'
 import type { NativeQuery } from './native.js'
+import { resolveOffset, resolveOrder } from './order.js'
+import { allOf, identityOf, type Plan } from './plan.js'
+import { type ProjectedField, resolveProjection } from './projection.js'
+import { resolveTextSearch } from './text-search.js'
 
 const QUERY_FIELDS = [
   'startTimeMonotonic',
@@ -11,7 +16,15 @@ const QUERY_FIELDS = [
   'pid',
   'correlationId',
   'eventTypes',
+  'mfa',
+  'tags',
+  'textSearch',
+  'where',
   'limit',
+  'offset',
+  'sortBy',
+  'sortOrder',
+  'projection',
 ]
 const DEFAULT_LIMIT = 1000
 const DEFAULT_TIMEOUT_MS = 1000
@@ -20,18 +33,34 @@ const INT64_MAX = 2n ** 63n - 1n
 const INT64_MIN = -(2n ** 63n)
 const NANOSECONDS_PER_MILLISECOND = 1_000_000n
 
+/** A query that has been checked. */
+export interface ResolvedQuery {
+  readonly native: NativeQuery
+  /** What rows and tables consist of; null: every column. */
+  readonly projection: readonly ProjectedField[] | null
+}
+
 /**
  * Checks a query.
  *
  * @param extra The option that only this kind of call has.
- * @throws {KinescopeError} `INVALID_ARGUMENT` naming the option.
+ * @throws {KinescopeError} `INVALID_ARGUMENT` naming the option, `UNKNOWN_FIELD`, `TYPE_MISMATCH`.
  */
-export function resolveQuery(query: QueryOptions | QueryOptionsSync, extra: 'signal' | 'timeoutMs'): NativeQuery {
+export function resolveQuery(query: QueryOptions | QueryOptionsSync, extra: 'signal' | 'timeoutMs'): ResolvedQuery {
   if (typeof query !== 'object' || query === null || Array.isArray(query)) throw invalidArgument('query', query, 'an object')
   const known = [...QUERY_FIELDS, extra]
   for (const name of Object.keys(query)) {
     if (!known.includes(name)) throw unknownField('query', name, known)
   }
+  const native = resolveRanges(query)
+  const projection = query.projection === undefined ? null : resolveProjection(query.projection)
+  const plan = resolvePlan(query, projection)
+  if (Object.keys(plan).length > 0) native.plan = JSON.stringify({ ...plan, identity: identityOf(plan) } satisfies Plan)
+  return { native, projection }
+}
+
+/** What the addon takes without a plan. */
+function resolveRanges(query: QueryOptions | QueryOptionsSync): NativeQuery {
   const resolved: NativeQuery = { limit: limitOf(query.limit) }
   const startTime = time('startTimeMonotonic', query.startTimeMonotonic)
   const endTime = time('endTimeMonotonic', query.endTimeMonotonic)
@@ -50,6 +79,22 @@ export function resolveQuery(query: QueryOptions | QueryOptionsSync, extra: 'sig
   if (correlationIds !== undefined) resolved.correlationIds = correlationIds
   if (eventTypes !== undefined) resolved.eventTypes = eventTypes
   return resolved
+}
+
+function resolvePlan(query: QueryOptions | QueryOptionsSync, projection: readonly ProjectedField[] | null): Omit<Plan, 'identity'> {
+  const { mfa, tags, textSearch, where } = query
+  const condition = allOf([
+    ...(mfa === undefined ? [] : [resolveMfa(mfa)]),
+    ...(tags === undefined ? [] : [resolveTags(tags)]),
+    ...(textSearch === undefined ? [] : [resolveTextSearch(textSearch)]),
+    ...(where === undefined ? [] : [resolveCondition(where, 'where')]),
+  ])
+  const plan: Omit<Plan, 'identity'> = resolveOffset(query.offset)
+  if (!('and' in condition) || condition.and.length > 0) plan.condition = condition
+  const order = resolveOrder(query.sortBy, query.sortOrder)
+  if (order !== undefined) plan.order = order
+  if (projection !== null) plan.projection = projection.map(({ ref, as, name }) => ({ field: ref, as, name }))
+  return plan
 }
 
 /** Checks the time that a blocking call may take, in milliseconds. */
@@ -113,10 +158,10 @@ function ordered(startField: string, start: bigint | undefined, endField: string
 
 function texts(field: string, value: unknown, single: boolean): string[] | undefined {
   if (value === undefined) return undefined
-  if (single && typeof value === 'string') return [value]
+  if (single && typeof value === 'string') return [value.toWellFormed()]
   if (!Array.isArray(value)) throw invalidArgument(field, value, single ? 'a string or an array of strings' : 'an array of strings')
-  return value.map((text, index) => {
+  return Array.from(value as unknown[], (text, index) => {
     if (typeof text !== 'string') throw invalidArgument(`${field}[${index}]`, text, 'a string')
-    return text
+    return text.toWellFormed()
   })
 }

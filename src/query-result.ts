@@ -1,50 +1,58 @@
 /** The answer to a query. */
-import type { Data, Table } from 'apache-arrow'
+import type { Data, Schema, Table } from 'apache-arrow'
 import type { Event, Lost, LossCause, LostRange, QueryResult } from '../index.js'
-import { type Batch, type BufferCache, makeTable, readBatches } from './arrow-columns.js'
+import { type Batch, type BufferCache, EVENT_SCHEMA, makeTable, projectedSchema, readBatches } from './arrow-columns.js'
 import { closedError, invalidArgument } from './errors.js'
 import { callNative, type NativeAnswer, type NativeLoss } from './native.js'
-import { RowReader } from './rows.js'
+import type { ProjectedField } from './projection.js'
+import { eventReader, projectedReader } from './rows.js'
 
 /** Through these an apache-arrow `Data` reaches its memory. */
 const MEMORY_FIELDS = ['values', 'valueOffsets', 'nullBitmap', 'typeIds']
 
 /** Rows of one snapshot; see `QueryResult` in the contract. */
-export class Answer implements QueryResult {
+export class Answer<Row = Event> implements QueryResult<Row> {
   readonly totalMatches: number
+  readonly nextPageToken: string | null
   readonly snapshot: bigint
   readonly lost: Lost
   readonly #native: NativeAnswer
   readonly #buffers: BufferCache
+  readonly #schema: Schema
+  readonly #reader: (batch: Batch) => (row: number) => unknown
   #batches: Batch[] | undefined
   #made: { table: Table; data: Data[] } | undefined
   #released = false
 
-  constructor(native: NativeAnswer, buffers: BufferCache) {
+  constructor(native: NativeAnswer, buffers: BufferCache, projection: readonly ProjectedField[] | null = null) {
     this.#native = native
     this.#buffers = buffers
+    const types = native.projectedTypes()
+    this.#schema = projection === null || types === null ? EVENT_SCHEMA : projectedSchema(projection, types)
+    this.#reader = projection === null || types === null ? eventReader : (batch) => projectedReader(batch, projection, types)
     this.totalMatches = native.totalMatches
+    this.nextPageToken = native.nextPageToken()
     this.snapshot = native.snapshot
     this.lost = lostOf(native.lost())
   }
 
   get table(): Table {
     this.#ensureHeld()
-    this.#made ??= makeTable(this.#columns())
+    this.#made ??= makeTable(this.#columns(), this.#schema)
     return this.#made.table
   }
 
-  *[Symbol.iterator](): IterableIterator<Event> {
+  *[Symbol.iterator](): IterableIterator<Row> {
     for (const batch of this.#columns()) {
-      const reader = new RowReader(batch)
-      for (let row = 0; row < reader.rows; row++) {
+      const read = this.#reader(batch)
+      for (let row = 0; row < batch.rows; row++) {
         this.#ensureHeld()
-        yield reader.event(row)
+        yield read(row) as Row
       }
     }
   }
 
-  toArray(): Event[] {
+  toArray(): Row[] {
     return [...this]
   }
 
@@ -73,7 +81,7 @@ export class Answer implements QueryResult {
 
   #columns(): Batch[] {
     this.#ensureHeld()
-    this.#batches ??= callNative(() => readBatches(this.#native, this.#buffers))
+    this.#batches ??= callNative(() => readBatches(this.#native, this.#schema, this.#buffers))
     return this.#batches
   }
 

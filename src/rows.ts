@@ -1,70 +1,142 @@
 /** Rows of an answer as plain objects, made from the columns one at a time. */
-import type { Event, EventId } from '../index.js'
+import type { Event, EventId, ProjectedRow } from '../index.js'
 import { type Batch, bytes, type Column, int32s, offsets, typedArray } from './arrow-columns.js'
 import { parseData } from './data-json.js'
+import type { ProjectedField } from './projection.js'
 
 const SEQUENCE_BITS = 48n
 const SEQUENCE_MASK = (1n << SEQUENCE_BITS) - 1n
 
+/** Makes what the batch has in that row. */
 type Reader<T> = (row: number) => T
+type ColumnReader<T> = (column: Column) => Reader<T>
 
-/** Makes the events of one batch. */
-export class RowReader {
-  readonly rows: number
-  readonly #readers: { readonly [K in keyof Event]: Reader<Event[K]> }
+/** Reads whole events, from the columns of the public schema. */
+export function eventReader({ columns }: Batch): Reader<Event> {
+  const [seq, eventId, timestamp, wallTime] = [bigReader(columns[0]!), idReader(columns[1]!), timeReader(columns[2]!), timeReader(columns[3]!)]
+  const [eventType, node, pid] = [dictionaryReader(columns[4]!), dictionaryReader(columns[5]!), dictionaryReader(columns[6]!)]
+  const optional = <T>(index: number, reader: ColumnReader<T>): Reader<T | null> => nullable(columns[index]!, reader(columns[index]!))
+  const correlationId = optional(7, dictionaryReader)
+  const parentId = optional(8, idReader)
+  const module = optional(9, dictionaryReader)
+  const fn = optional(10, dictionaryReader)
+  const arity = optional(11, arityReader)
+  const file = optional(12, dictionaryReader)
+  const line = optional(13, lineReader)
+  const tags = optional(14, tagsReader)
+  const data = optional(15, dataReader)
+  return (row) => ({
+    seq: seq(row),
+    eventId: eventId(row),
+    timestamp: timestamp(row),
+    wallTime: wallTime(row),
+    eventType: eventType(row),
+    node: node(row),
+    pid: pid(row),
+    correlationId: correlationId(row),
+    parentId: parentId(row),
+    module: module(row),
+    function: fn(row),
+    arity: arity(row),
+    file: file(row),
+    line: line(row),
+    tags: tags(row),
+    data: data(row),
+  })
+}
 
-  constructor({ rows, columns }: Batch) {
-    this.rows = rows
-    const column = (index: number): Column => columns[index]!
-    const big = (index: number): BigUint64Array => typedArray('seq', column(index).buffers[0]!)
-    const [seq, eventId, parentId] = [big(0), big(1), big(8)]
-    const timestamp = typedArray('timestamp', column(2).buffers[0]!)
-    const wallTime = typedArray('timestamp', column(3).buffers[0]!)
-    const arity = typedArray('arity', column(11).buffers[0]!)
-    const line = typedArray('line', column(13).buffers[0]!)
-    const data = textReader(column(15))
-    this.#readers = {
-      seq: (row) => seq[row]!,
-      eventId: (row) => eventIdText(eventId[row]!),
-      timestamp: (row) => timestamp[row]!,
-      wallTime: (row) => wallTime[row]!,
-      eventType: dictionaryReader(column(4)),
-      node: dictionaryReader(column(5)),
-      pid: dictionaryReader(column(6)),
-      correlationId: nullable(column(7), dictionaryReader(column(7))),
-      parentId: nullable(column(8), (row) => eventIdText(parentId[row]!)),
-      module: nullable(column(9), dictionaryReader(column(9))),
-      function: nullable(column(10), dictionaryReader(column(10))),
-      arity: nullable(column(11), (row) => arity[row]!),
-      file: nullable(column(12), dictionaryReader(column(12))),
-      line: nullable(column(13), (row) => line[row]!),
-      tags: nullable(column(14), tagsReader(column(14))),
-      data: nullable<unknown>(column(15), (row) => parseData(data(row))),
-    }
+/** How the values of a projected item are read: by the name of the column that it is, or by its type. */
+const PROJECTED_READERS: Readonly<Record<string, ColumnReader<unknown>>> = {
+  seq: bigReader,
+  event_id: idReader,
+  timestamp: timeReader,
+  wall_time: timeReader,
+  event_type: dictionaryReader,
+  node: dictionaryReader,
+  pid: dictionaryReader,
+  correlation_id: dictionaryReader,
+  parent_id: idReader,
+  module: dictionaryReader,
+  function: dictionaryReader,
+  arity: arityReader,
+  file: dictionaryReader,
+  line: lineReader,
+  tags: tagsReader,
+  data: dataReader,
+  i64: safeIntegerReader,
+  f64: floatReader,
+  bool: boolReader,
+  utf8: textReader,
+  json: textReader,
+}
+
+/**
+ * Reads what a projection asked for.
+ *
+ * @param types As `NativeAnswer.projectedTypes` gives them.
+ */
+export function projectedReader({ columns }: Batch, projection: readonly ProjectedField[], types: readonly string[]): Reader<ProjectedRow> {
+  const readers = projection.map(({ key }, index) => {
+    const column = columns[index]!
+    return { key, read: nullable(column, PROJECTED_READERS[types[index]!]!(column)) }
+  })
+  return (row) => {
+    const made: Record<string, unknown> = {}
+    for (const { key, read } of readers) made[key] = read(row)
+    return made
   }
+}
 
-  /** The event at `row` of the batch. */
-  event(row: number): Event {
-    const read = this.#readers
-    return {
-      seq: read.seq(row),
-      eventId: read.eventId(row),
-      timestamp: read.timestamp(row),
-      wallTime: read.wallTime(row),
-      eventType: read.eventType(row),
-      node: read.node(row),
-      pid: read.pid(row),
-      correlationId: read.correlationId(row),
-      parentId: read.parentId(row),
-      module: read.module(row),
-      function: read.function(row),
-      arity: read.arity(row),
-      file: read.file(row),
-      line: read.line(row),
-      tags: read.tags(row),
-      data: read.data(row),
-    }
+function bigReader(column: Column): Reader<bigint> {
+  const values = typedArray('seq', column.buffers[0]!)
+  return (row) => values[row]!
+}
+
+function idReader(column: Column): Reader<EventId> {
+  const values = typedArray('seq', column.buffers[0]!)
+  return (row) => eventIdText(values[row]!)
+}
+
+function timeReader(column: Column): Reader<bigint> {
+  const values = typedArray('timestamp', column.buffers[0]!)
+  return (row) => values[row]!
+}
+
+function safeIntegerReader(column: Column): Reader<number | bigint> {
+  const values = typedArray('timestamp', column.buffers[0]!)
+  return (row) => {
+    const number = Number(values[row]!)
+    return Number.isSafeInteger(number) ? number : values[row]!
   }
+}
+
+function floatReader(column: Column): Reader<number> {
+  const values = typedArray('float', column.buffers[0]!)
+  return (row) => values[row]!
+}
+
+function boolReader(column: Column): Reader<boolean> {
+  const bits = bytes(column.buffers[0]!)
+  return (row) => bitAt(bits, row)
+}
+
+function arityReader(column: Column): Reader<number> {
+  const values = typedArray('arity', column.buffers[0]!)
+  return (row) => values[row]!
+}
+
+function lineReader(column: Column): Reader<number> {
+  const values = typedArray('line', column.buffers[0]!)
+  return (row) => values[row]!
+}
+
+function dataReader(column: Column): Reader<unknown> {
+  const text = textReader(column)
+  return (row) => parseData(text(row))
+}
+
+function bitAt(bits: Uint8Array, row: number): boolean {
+  return ((bits[row >> 3]! >> (row & 7)) & 1) === 1
 }
 
 function eventIdText(id: bigint): EventId {
@@ -73,7 +145,7 @@ function eventIdText(id: bigint): EventId {
 
 function nullable<T>({ validity }: Column, read: Reader<T>): Reader<T | null> {
   if (validity === null) return read
-  return (row) => (((validity[row >> 3]! >> (row & 7)) & 1) === 1 ? read(row) : null)
+  return (row) => (bitAt(validity, row) ? read(row) : null)
 }
 
 function textReader(column: Column): Reader<string> {
