@@ -18,6 +18,7 @@ mod definitions;
 )]
 mod external;
 mod layout;
+mod past;
 mod plan;
 mod pool;
 mod producer;

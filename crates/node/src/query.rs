@@ -1,11 +1,12 @@
 //! Queries: converts what is asked, runs it off the JavaScript thread, converts nothing of the answer.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kinescope_query::page_token::stable_hash;
-use kinescope_query::{Answer, Cancel, Filter, Pages, Query, execute, find_event};
+use kinescope_query::{Answer, Cancel, Filter, Pages, Query, execute, find_event, trace_seqs};
 use kinescope_store::{Error, EventId, LossRange};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Object};
@@ -37,6 +38,8 @@ pub struct NativeQuery {
     pub event_types: Option<Vec<String>>,
     /// Rows at most.
     pub limit: f64,
+    /// Only events of this trace: a correlation id or an event id.
+    pub trace: Option<String>,
     /// JSON of everything else, see `plan.rs`.
     pub plan: Option<String>,
 }
@@ -56,6 +59,7 @@ impl NativeQuery {
             pids: self.pids,
             correlation_ids: self.correlation_ids,
             event_types: self.event_types,
+            seqs: None,
             condition: None,
         };
         let filters = format!("{filter:?}");
@@ -100,15 +104,27 @@ impl NativeCancel {
     }
 }
 
+impl NativeCancel {
+    /// What the token stops, or something that nobody stops.
+    pub(crate) fn shared(token: Option<&Self>) -> Arc<Cancel> {
+        token.map_or_else(Arc::default, |token| Arc::clone(&token.cancel))
+    }
+}
+
+/// Stops a blocking call after so many milliseconds.
+pub(crate) fn deadline(timeout_ms: f64) -> Cancel {
+    Cancel::at(Instant::now() + Duration::from_millis(timeout_ms as u64))
+}
+
 /// What a query needs of the thread that asks.
-struct Asker {
+pub(crate) struct Asker {
     producer: Arc<kinescope_ring::Ring>,
     head: u32,
     entry: Arc<crate::registry::Entry>,
 }
 
 impl Asker {
-    fn of(producer: &NativeProducer, head: u32) -> Self {
+    pub(crate) fn of(producer: &NativeProducer, head: u32) -> Self {
         Self {
             producer: Arc::clone(&producer.ring),
             head,
@@ -117,13 +133,27 @@ impl Asker {
     }
 
     /// The log once everything is in it that the asking thread recorded before it asked.
-    fn snapshot(&self) -> Result<kinescope_store::Snapshot, Error> {
+    pub(crate) fn snapshot(&self) -> Result<kinescope_store::Snapshot, Error> {
         self.entry.store.wait_visible(&self.producer, self.head)?;
         self.entry.store.snapshot()
     }
 
-    fn run(&self, query: &Query, cancel: &Cancel) -> Result<(Answer, Vec<LossRange>), Error> {
-        let answer = execute(query, self.snapshot()?, cancel)?;
+    fn run(
+        &self,
+        query: &Query,
+        trace: Option<&str>,
+        cancel: &Cancel,
+    ) -> Result<(Answer, Vec<LossRange>), Error> {
+        let snapshot = self.snapshot()?;
+        let mut query = Cow::Borrowed(query);
+        if let Some(id) = trace {
+            // A later page sees the trace as its first page did.
+            let token = query.pages.as_ref().and_then(|pages| pages.token.as_ref());
+            let watermark = token.map_or(snapshot.watermark, |token| token.watermark);
+            let seqs = trace_seqs(id, &snapshot.clone().at(watermark), cancel)?;
+            query.to_mut().filter.seqs = Some(Arc::new(seqs));
+        }
+        let answer = execute(&query, snapshot, cancel)?;
         let timestamps = query
             .filter
             .timestamps
@@ -151,12 +181,13 @@ impl NativeStore {
         cancel: Option<&NativeCancel>,
     ) -> napi::Result<Object<'env>> {
         let asker = Asker::of(producer, head);
-        let cancel = cancel.map_or_else(Arc::default, |token| Arc::clone(&token.cancel));
+        let cancel = NativeCancel::shared(cancel);
+        let trace = query.trace.clone();
         let query = query.into_query(self.entry.recording()).map_err(js_error)?;
         let leases = Arc::clone(&self.leases);
         pool::promise(env, move || {
             asker
-                .run(&query, &cancel)
+                .run(&query, trace.as_deref(), &cancel)
                 .map(|(answer, lost)| NativeAnswer::new(answer, lost, leases))
         })
     }
@@ -170,10 +201,11 @@ impl NativeStore {
         head: u32,
         timeout_ms: f64,
     ) -> napi::Result<NativeAnswer> {
-        let cancel = Cancel::at(Instant::now() + Duration::from_millis(timeout_ms as u64));
+        let cancel = deadline(timeout_ms);
+        let trace = query.trace.clone();
         let query = query.into_query(self.entry.recording()).map_err(js_error)?;
         let (answer, lost) = Asker::of(producer, head)
-            .run(&query, &cancel)
+            .run(&query, trace.as_deref(), &cancel)
             .map_err(js_error)?;
         Ok(NativeAnswer::new(answer, lost, Arc::clone(&self.leases)))
     }

@@ -87,6 +87,26 @@ impl Bitmap {
             })
     }
 
+    /// Keeps the rows whose bit is set in `word_at`, which gives 64 rows at a time.
+    pub fn intersect_words(&mut self, word_at: impl Fn(usize) -> u64) {
+        self.words
+            .iter_mut()
+            .enumerate()
+            .for_each(|(index, word)| *word &= word_at(index));
+    }
+
+    /// The 64 rows from `64 * index` on, the lowest bit first.
+    pub fn word(&self, index: usize) -> u64 {
+        self.words[index]
+    }
+
+    /// These rows, ascending, out of `rows`.
+    pub fn of_rows(rows: usize, members: impl Iterator<Item = usize>) -> Self {
+        let mut bitmap = Self::of_range(rows, 0..0);
+        members.for_each(|row| bitmap.words[row / 64] |= 1 << (row % 64));
+        bitmap
+    }
+
     /// Takes out all rows.
     pub fn clear(&mut self) {
         self.words.fill(0);

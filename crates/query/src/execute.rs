@@ -8,6 +8,7 @@ use kinescope_store::{Error, ErrorCode, Segment, Snapshot, arrow_view};
 
 use crate::cancel::Cancel;
 use crate::filter::Filter;
+use crate::find::Located;
 use crate::gather::gather;
 use crate::order::{Key, Order};
 use crate::page_token::{LastKey, PageToken};
@@ -268,13 +269,9 @@ fn find(
 /// # Errors
 /// `IO` for a bug.
 pub fn find_event(event_id: u64, snapshot: Snapshot) -> Result<Option<Answer>, Error> {
-    // The newest first: who asks for one event mostly just saw it.
-    let found = snapshot.segments().rev().find_map(|(segment, rows)| {
-        segment
-            .row_of(event_id, rows)
-            .map(|row| segment.base_seq + row as u64)
-    });
-    let Some(seq) = found else { return Ok(None) };
+    let Some(seq) = Located::by_id(event_id, &snapshot).map(|at| at.seq()) else {
+        return Ok(None);
+    };
     let seqs = vec![seq];
     let (batch, gathered_bytes) = gather(&seqs, &Locator::new(&snapshot), None)?;
     let watermark = snapshot.watermark;

@@ -1,6 +1,7 @@
 //! Which rows of a segment a query asks for.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use kinescope_store::{
     Segment,
@@ -9,7 +10,7 @@ use kinescope_store::{
 
 use crate::bitmap::Bitmap;
 use crate::condition::Condition;
-use crate::evaluate::{Rows, retain};
+use crate::evaluate::{Rows, retain, retain_valid};
 
 /// Conditions on events, all of which must hold; an absent one holds for all.
 #[derive(Clone, Debug, Default)]
@@ -24,12 +25,21 @@ pub struct Filter {
     pub correlation_ids: Option<Vec<String>>,
     /// One of these.
     pub event_types: Option<Vec<String>>,
+    /// One of these rows: ascending positions in the log.
+    pub seqs: Option<Arc<Vec<u64>>>,
     /// Anything else.
     pub condition: Option<Condition>,
 }
 
 /// The rows among the first `rows` of `segment` that satisfy `filter`; none when no row does.
 pub fn matching_rows(filter: &Filter, segment: &Segment, rows: usize) -> Option<Bitmap> {
+    let members = filter
+        .seqs
+        .as_ref()
+        .map(|seqs| members_of(seqs, segment, rows));
+    if members.is_some_and(<[u64]>::is_empty) {
+        return None;
+    }
     let dictionary_filters = [
         (DictionaryColumn::EventType, None, &filter.event_types),
         (DictionaryColumn::Pid, None, &filter.pids),
@@ -58,6 +68,11 @@ pub fn matching_rows(filter: &Filter, segment: &Segment, rows: usize) -> Option<
         rows,
         in_time_range(filter.timestamps.as_ref(), segment, rows),
     );
+    if let Some(members) = members {
+        let member_rows = members.iter().map(|seq| (seq - segment.base_seq) as usize);
+        let members = Bitmap::of_rows(rows, member_rows);
+        matching.intersect_words(|index| members.word(index));
+    }
     if let Some(range) = &filter.timestamps
         && !segment.bounds.in_time_order()
     {
@@ -78,7 +93,14 @@ pub fn matching_rows(filter: &Filter, segment: &Segment, rows: usize) -> Option<
         );
         // An absent value has code 0 in its place.
         if let Some(nullable) = nullable {
-            matching.retain_rows(|row| segment.is_valid(nullable, row));
+            retain_valid(
+                nullable,
+                Rows {
+                    segment,
+                    count: rows,
+                },
+                &mut matching,
+            );
         }
     }
     if let Some(condition) = &filter.condition {
@@ -92,6 +114,13 @@ pub fn matching_rows(filter: &Filter, segment: &Segment, rows: usize) -> Option<
         );
     }
     (!matching.is_empty()).then_some(matching)
+}
+
+/// Those of the positions that lie in the visible part of the segment.
+fn members_of<'a>(seqs: &'a [u64], segment: &Segment, rows: usize) -> &'a [u64] {
+    let start = seqs.partition_point(|&seq| seq < segment.base_seq);
+    let end = seqs.partition_point(|&seq| seq < segment.base_seq + rows as u64);
+    &seqs[start..end]
 }
 
 /// The rows that the time range leaves, as far as that can be told without looking at each of them.

@@ -115,6 +115,30 @@ fn value_end(bytes: &[u8], start: usize) -> Option<usize> {
     }
 }
 
+/// Keys, unescaped, and value texts of an object; nothing of anything else.
+pub fn fields(object: &str) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
+    let bytes = object.as_bytes();
+    let mut at = if bytes.first() == Some(&b'{') {
+        1
+    } else {
+        bytes.len()
+    };
+    std::iter::from_fn(move || {
+        if *bytes.get(at)? != b'"' {
+            return None;
+        }
+        let key_end = string_end(bytes, at)?;
+        let value_start = key_end + 1;
+        let end = value_end(bytes, value_start)?;
+        let field = (
+            unescape(object.get(at + 1..key_end - 1)?),
+            object.get(value_start..end)?,
+        );
+        at = end + 1;
+        Some(field)
+    })
+}
+
 fn field<'a>(object: &'a str, key: &str) -> Option<&'a str> {
     let bytes = object.as_bytes();
     let mut at = 1;

@@ -38,6 +38,12 @@ impl Validity {
         self.words[row / 64].load(Ordering::Relaxed) >> (row % 64) & 1 == 1
     }
 
+    /// The 64 rows from `64 * index` on, the lowest bit first.
+    #[inline]
+    pub fn word(&self, index: usize) -> u64 {
+        self.words[index].load(Ordering::Relaxed)
+    }
+
     /// The first `rows` bits, copied: an eighth of a byte a row, and later bits of the last word may still change.
     pub fn null_buffer(&self, rows: usize) -> Option<NullBuffer> {
         let mut bytes = MutableBuffer::new(rows.div_ceil(64) * 8);

@@ -1,0 +1,63 @@
+//! Single events by their id.
+
+use std::sync::Arc;
+
+use kinescope_store::columns::{DictionaryColumn, NullableColumn};
+use kinescope_store::{Segment, Snapshot};
+
+/// One row of a snapshot.
+#[derive(Clone, Copy)]
+pub(crate) struct Located<'a> {
+    pub(crate) segment: &'a Arc<Segment>,
+    pub(crate) visible: usize,
+    pub(crate) row: usize,
+}
+
+impl<'a> Located<'a> {
+    /// The row of an event id; the newest segments first, because who asks for one event mostly just saw it.
+    pub(crate) fn by_id(event_id: u64, snapshot: &'a Snapshot) -> Option<Self> {
+        snapshot.segments().rev().find_map(|(segment, visible)| {
+            segment.row_of(event_id, visible).map(|row| Self {
+                segment,
+                visible,
+                row,
+            })
+        })
+    }
+
+    pub(crate) fn seq(&self) -> u64 {
+        self.segment.base_seq + self.row as u64
+    }
+
+    pub(crate) fn event_id(&self) -> u64 {
+        self.segment.columns.event_id.slice(self.visible)[self.row]
+    }
+
+    pub(crate) fn timestamp(&self) -> i64 {
+        self.segment.columns.timestamp.slice(self.visible)[self.row]
+    }
+
+    pub(crate) fn parent_id(&self) -> Option<u64> {
+        let is_there = self.segment.is_valid(NullableColumn::ParentId, self.row);
+        is_there.then(|| self.segment.columns.parent_id.slice(self.visible)[self.row])
+    }
+
+    pub(crate) fn text(
+        &self,
+        column: DictionaryColumn,
+        nullable: Option<NullableColumn>,
+    ) -> Option<&'a str> {
+        if nullable.is_some_and(|nullable| !self.segment.is_valid(nullable, self.row)) {
+            return None;
+        }
+        let code = self.segment.columns.codes[column as usize].slice(self.visible)[self.row];
+        Some(self.segment.columns.dictionaries[column as usize].text(code as usize))
+    }
+
+    pub(crate) fn correlation_id(&self) -> Option<&'a str> {
+        self.text(
+            DictionaryColumn::CorrelationId,
+            Some(NullableColumn::CorrelationId),
+        )
+    }
+}
