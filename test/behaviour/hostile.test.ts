@@ -220,6 +220,57 @@ describe('queries refuse', () => {
   })
 })
 
+describe('user code that records while it is read leaves all events whole', () => {
+  let inner = 0
+  const recordInside = () => {
+    inner += 1
+    scope.recorder.record({ eventType: 'reentrant inner', data: { inner } })
+    return 0
+  }
+  const withGetters = (...names: string[]) => Object.defineProperties({}, Object.fromEntries(names.map((name) => [name, { get: recordInside, enumerable: true }])))
+  const doors: Record<string, (recorder: any, number: number) => void> = {
+    'an emitter': (recorder, number) => {
+      const emit = recorder.define('reentrant', { number: 'i64', a: 'i64', b: 'utf8', c: 'symbol' })
+      emit(Object.assign(withGetters('a', 'b', 'c'), { number }))
+    },
+    'a coarse emitter': (recorder, number) => {
+      const emit = recorder.define('reentrant', { number: 'i64', a: 'i64' }, { time: 'coarse' })
+      emit(Object.assign(withGetters('a'), { number }))
+    },
+    record: (recorder, number) => recorder.record(Object.defineProperty({ eventType: 'reentrant', data: { number } }, 'line', { get: () => recordInside() + 1, enumerable: true })),
+    'a site': (recorder, number) => {
+      recorder.exit(recorder.enter(recorder.site({ module: 'm', function: 'f', arity: 0 })))
+      recorder.enter({ toString: recordInside, valueOf: recordInside, [Symbol.toPrimitive]: recordInside })
+      recorder.record({ eventType: 'reentrant', parentId: null, data: { number } })
+    },
+    'an error': (recorder, number) => {
+      const call = recorder.enter(recorder.site({ module: 'm', function: 'f', arity: 0 }))
+      recorder.fail(call, Object.defineProperty(new Error('x'), 'stack', { get: recordInside }))
+      recorder.record({ eventType: 'reentrant', data: { number } })
+    },
+    'a context': (recorder, number) => recorder.run(withGetters('pid', 'correlationId', 'tags'), () => recorder.record({ eventType: 'reentrant', data: { number } })),
+  }
+
+  test.each(Object.entries(doors))('%s', async (_, door) => {
+    // A recording of its own: what goes wrong here must not disturb the other tests.
+    const shared = scope
+    scope = await open({ ring: { bytes: 65_536 } })
+    try {
+      inner = 0
+      for (let number = 0; number < 20; number += 1) door(scope.recorder, number)
+      const events = (await scope.dataAccess.queryEvents()).toArray()
+      const numbersOf = (eventType: string, field: string) => events.filter((event) => event.eventType === eventType).map(({ data }) => data[field])
+      expect(numbersOf('reentrant', 'number')).toEqual(Array.from({ length: 20 }, (_unused, number) => number))
+      expect(numbersOf('reentrant inner', 'inner')).toEqual(Array.from({ length: inner }, (_unused, index) => index + 1))
+      expect(new Set(events.map(({ eventId }) => eventId)).size).toBe(events.length)
+      expect(Object.values(scope.stats().lost)).toEqual([0, 0, 0, 0, 0])
+    } finally {
+      await scope.close()
+      scope = shared
+    }
+  })
+})
+
 /** The event that a call leaves, found by its type. */
 async function recorded(data: unknown, eventType: string): Promise<Event> {
   scope.recorder.record({ eventType, data })
