@@ -738,6 +738,69 @@ export interface DataAccess {
    */
   queryEventsSync(query?: QueryOptionsSync): QueryResult
   /**
+   * A whole trace: every event with the correlation id, and events without one that reach it through their parents. All of
+   * `query` applies to these events afterwards; without `limit` there is none.
+   *
+   * @param idOrEventId A correlation id, or else the id of any event of the trace.
+   * @throws {KinescopeError} `NOT_FOUND` when it is neither; as {@link DataAccess.queryEvents}.
+   * @example
+   * scope.recorder.run({ correlationId: 'order-7' }, () => scope.recorder.record({ eventType: 'log' }))
+   * console.log((await scope.dataAccess.getTraceByCorrelationId('order-7')).totalMatches) // 1
+   */
+  getTraceByCorrelationId(
+    idOrEventId: string,
+    query: QueryOptions & { projection: readonly ProjectionItem[] },
+  ): Promise<QueryResult<ProjectedRow>>
+  getTraceByCorrelationId(idOrEventId: string, query?: QueryOptions): Promise<QueryResult>
+  /**
+   * The calls of a logical process that were open at a time, with their chain of callers, across logical processes.
+   *
+   * @param pid The logical process.
+   * @param timestampMonotonic On the recording's time line; events at that time count.
+   * @throws {KinescopeError} `NOT_FOUND` for a pid of which the log holds nothing; `INVALID_ARGUMENT`, `CLOSED`,
+   * `RESOURCE_EXHAUSTED`.
+   * @example
+   * const { recorder, dataAccess } = scope
+   * const call = recorder.enter(recorder.site({ module: 'shop', function: 'checkout', arity: 0 }))
+   * console.log((await dataAccess.getCallStackAt('main', scope.now().timestamp)).frames[0].function) // checkout
+   * recorder.exit(call)
+   */
+  getCallStackAt(pid: string, timestampMonotonic: bigint | number): Promise<CallStack>
+  /**
+   * {@link DataAccess.getCallStackAt} that blocks this thread.
+   *
+   * @param options `timeoutMs`: milliseconds until `RESOURCE_EXHAUSTED`, 1 to 60,000; default 1000.
+   * @throws {KinescopeError} As there.
+   * @example
+   * scope.recorder.record({ eventType: 'log' })
+   * console.log(scope.dataAccess.getCallStackAtSync('main', scope.now().timestamp).frames.length) // 0
+   */
+  getCallStackAtSync(pid: string, timestampMonotonic: bigint | number, options?: { timeoutMs?: number }): CallStack
+  /**
+   * State events of a logical process: `local_variable_snapshot`, `state_snapshot` and `state_change`. All of `query`
+   * applies besides; without `limit` there is none.
+   *
+   * @throws {KinescopeError} As {@link DataAccess.queryEvents}.
+   * @example
+   * scope.recorder.snapshot({ total: 12 })
+   * console.log((await scope.dataAccess.getStateSnapshots('main')).toArray()[0].data.variables.total) // 12
+   */
+  getStateSnapshots(
+    pid: string,
+    query: QueryOptions & { projection: readonly ProjectionItem[] },
+  ): Promise<QueryResult<ProjectedRow>>
+  getStateSnapshots(pid: string, query?: QueryOptions): Promise<QueryResult>
+  /**
+   * The last value at or before a time of every variable and every state of a logical process.
+   *
+   * @param timestampMonotonic On the recording's time line; events at that time count.
+   * @throws {KinescopeError} As {@link DataAccess.getCallStackAt}.
+   * @example
+   * scope.recorder.snapshot({ total: 12 })
+   * console.log((await scope.dataAccess.getStateAt('main', scope.now().timestamp)).variables[0].value) // 12
+   */
+  getStateAt(pid: string, timestampMonotonic: bigint | number): Promise<State>
+  /**
    * One event by its id.
    *
    * @returns `null` when there is no such event: never recorded, lost, or evicted.
@@ -757,6 +820,63 @@ export interface DataAccess {
    * console.log(scope.dataAccess.getEventSync(id).eventType) // log
    */
   getEventSync(id: EventId, options?: { timeoutMs?: number }): Event | null
+}
+
+/** Calls that were open at a time. */
+export interface CallStack {
+  /** Innermost first. */
+  readonly frames: readonly StackFrame[]
+  /** Whether these are all of them, and none too many. */
+  readonly complete: boolean
+  /** Why not: the log does not reach back far enough, or has an exit without its entry. */
+  readonly reason?: 'truncated' | 'unbalanced'
+}
+
+/** An open call. Absent fields are `null`. */
+export interface StackFrame {
+  /** The logical process that entered it. */
+  readonly pid: string
+  readonly module: string | null
+  readonly function: string | null
+  readonly arity: number | null
+  readonly file: string | null
+  /** 1-based. */
+  readonly line: number | null
+  readonly entryId: EventId
+  /** Nanoseconds on the recording's time line. */
+  readonly enteredAt: bigint
+}
+
+/** What a logical process knew at a time; both lists in the order of their keys, absent ones last. */
+export interface State {
+  /** The last value of every variable, by module, function, arity and name. */
+  readonly variables: readonly VariableValue[]
+  /** The last value of every state, by module and name. */
+  readonly states: readonly NamedState[]
+}
+
+/** A variable's value and the event that it came from. */
+export interface VariableValue {
+  readonly module: string | null
+  readonly function: string | null
+  readonly arity: number | null
+  readonly name: string
+  /** As captured; integers beyond 2^53 are bigints. */
+  readonly value: unknown
+  readonly eventId: EventId
+  /** Nanoseconds on the recording's time line. */
+  readonly timestamp: bigint
+}
+
+/** A state's value and the event that it came from: `state` of a `state_snapshot`, `new_state` of a `state_change`. */
+export interface NamedState {
+  readonly module: string | null
+  /** `data.name` of the event. */
+  readonly name: string | null
+  readonly value: unknown
+  readonly eventId: EventId
+  /** Nanoseconds on the recording's time line. */
+  readonly timestamp: bigint
 }
 
 /** The answer to a query: rows of one snapshot of the log; whole events, or what a projection asked for. */

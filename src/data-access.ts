@@ -1,10 +1,31 @@
 /** Questions about what was recorded. */
-import type { DataAccess, Event, EventId, ProjectedRow, ProjectionItem, QueryOptions, QueryOptionsSync, QueryResult } from '../index.js'
+import type {
+  CallStack,
+  DataAccess,
+  Event,
+  EventId,
+  ProjectedRow,
+  ProjectionItem,
+  QueryOptions,
+  QueryOptionsSync,
+  QueryResult,
+  State,
+} from '../index.js'
 import { BufferCache } from './arrow-columns.js'
 import { invalidArgument, unknownField } from './errors.js'
 import { awaitNative, callNative, native, type NativeAnswer, type NativeRing, type NativeStore } from './native.js'
 import type { ProjectedField } from './projection.js'
-import { resolveEventId, resolveQuery, resolveSignal, resolveTimeoutMs } from './query-options.js'
+import { callStackOf, STATE_EVENT_TYPES, stateOf } from './past.js'
+import {
+  NO_LIMIT,
+  type ResolvedQuery,
+  resolveEventId,
+  resolveQuery,
+  resolveSignal,
+  resolveText,
+  resolveTime,
+  resolveTimeoutMs,
+} from './query-options.js'
 import { Answer } from './query-result.js'
 
 /** What queries need of the thread that asks. */
@@ -31,9 +52,52 @@ export class Access implements DataAccess {
   queryEvents(query: QueryOptions & Projecting): Promise<QueryResult<ProjectedRow>>
   queryEvents(query?: QueryOptions): Promise<QueryResult>
   async queryEvents(query: QueryOptions = {}): Promise<Answer> {
-    const { native: resolved, projection } = resolveQuery(query, 'signal')
+    return this.#query(resolveQuery(query, 'signal'), query.signal)
+  }
+
+  getTraceByCorrelationId(idOrEventId: string, query: QueryOptions & Projecting): Promise<QueryResult<ProjectedRow>>
+  getTraceByCorrelationId(idOrEventId: string, query?: QueryOptions): Promise<QueryResult>
+  async getTraceByCorrelationId(idOrEventId: string, query: QueryOptions = {}): Promise<Answer> {
+    const trace = resolveText('idOrEventId', idOrEventId)
+    const { native: asked, projection } = resolveQuery(query, 'signal', NO_LIMIT)
+    return this.#query({ native: { ...asked, trace }, projection }, query.signal)
+  }
+
+  getStateSnapshots(pid: string, query: QueryOptions & Projecting): Promise<QueryResult<ProjectedRow>>
+  getStateSnapshots(pid: string, query?: QueryOptions): Promise<QueryResult>
+  async getStateSnapshots(pid: string, query: QueryOptions = {}): Promise<Answer> {
+    const own = resolveText('pid', pid)
+    const { native: asked, projection } = resolveQuery(query, 'signal', NO_LIMIT)
+    const pids = [own].filter((text) => asked.pids?.includes(text) ?? true)
+    const eventTypes = STATE_EVENT_TYPES.filter((type) => asked.eventTypes?.includes(type) ?? true)
+    return this.#query({ native: { ...asked, pids, eventTypes }, projection }, query.signal)
+  }
+
+  async getCallStackAt(pid: string, timestampMonotonic: bigint | number): Promise<CallStack> {
+    const [own, time] = [resolveText('pid', pid), resolveTime('timestampMonotonic', timestampMonotonic)]
     const { store, ring, head, ensureOpen } = this.#thread
-    const signal = resolveSignal(query.signal)
+    ensureOpen()
+    return callStackOf(await awaitNative(() => store.callStack(own, time, ring, head(), null)))
+  }
+
+  getCallStackAtSync(pid: string, timestampMonotonic: bigint | number, options: { timeoutMs?: number } = {}): CallStack {
+    const [own, time] = [resolveText('pid', pid), resolveTime('timestampMonotonic', timestampMonotonic)]
+    const timeoutMs = resolveSyncOptions(options)
+    const { store, ring, head, ensureOpen } = this.#thread
+    ensureOpen()
+    return callStackOf(callNative(() => store.callStackSync(own, time, ring, head(), timeoutMs)))
+  }
+
+  async getStateAt(pid: string, timestampMonotonic: bigint | number): Promise<State> {
+    const [own, time] = [resolveText('pid', pid), resolveTime('timestampMonotonic', timestampMonotonic)]
+    const { store, ring, head, ensureOpen } = this.#thread
+    ensureOpen()
+    return stateOf(await awaitNative(() => store.state(own, time, ring, head())))
+  }
+
+  async #query({ native: resolved, projection }: ResolvedQuery, givenSignal: unknown): Promise<Answer> {
+    const { store, ring, head, ensureOpen } = this.#thread
+    const signal = resolveSignal(givenSignal)
     ensureOpen()
     if (signal === undefined) return this.#answer(await awaitNative(() => store.query(resolved, ring, head(), null)), projection)
     const cancel = new native.NativeCancel()
@@ -60,11 +124,7 @@ export class Access implements DataAccess {
 
   getEventSync(id: EventId, options: { timeoutMs?: number } = {}): Event | null {
     const known = resolveEventId(id)
-    if (typeof options !== 'object' || options === null) throw invalidArgument('options', options, 'an object')
-    for (const name of Object.keys(options)) {
-      if (name !== 'timeoutMs') throw unknownField('options', name, ['timeoutMs'])
-    }
-    resolveTimeoutMs(options.timeoutMs)
+    resolveSyncOptions(options)
     const { store, ring, head, ensureOpen } = this.#thread
     ensureOpen()
     return this.#firstEvent(callNative(() => store.eventSync(known, ring, head())))
@@ -81,6 +141,15 @@ export class Access implements DataAccess {
     result.release()
     return event ?? null
   }
+}
+
+/** Checks the options of a blocking call that has no others; returns its milliseconds. */
+function resolveSyncOptions(options: { timeoutMs?: number }): number {
+  if (typeof options !== 'object' || options === null) throw invalidArgument('options', options, 'an object')
+  for (const name of Object.keys(options)) {
+    if (name !== 'timeoutMs') throw unknownField('options', name, ['timeoutMs'])
+  }
+  return resolveTimeoutMs(options.timeoutMs)
 }
 
 /** What `start` returns, or the signal's reason as soon as it is aborted; `stop` then ends the work. */

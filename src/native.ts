@@ -71,6 +71,8 @@ export interface NativeQuery {
   correlationIds?: string[]
   eventTypes?: string[]
   limit: number
+  /** Only events of this trace: a correlation id, or else the id of one of its events. */
+  trace?: string
   /** JSON of what goes beyond these: condition, order, paging, projection; see `crates/node/src/plan.rs`. */
   plan?: string
 }
@@ -97,6 +99,41 @@ export interface NativeAnswer {
   buffer(index: number): ArrayBuffer
   toIpc(file: boolean): Uint8Array
   release(): void
+}
+
+/** An open call; see `StackFrame` in the contract. */
+export interface NativeFrame {
+  pid: string
+  module?: string
+  function?: string
+  arity?: number
+  file?: string
+  line?: number
+  entryId: string
+  enteredAt: bigint
+}
+
+/** A value as JSON text, and the event that it came from. */
+export interface NativeStateValue {
+  module?: string
+  function?: string
+  arity?: number
+  name?: string
+  value: string
+  eventId: string
+  timestamp: bigint
+}
+
+/** Open calls, innermost first, and why they may not be all. */
+export interface NativeCallStack {
+  frames: NativeFrame[]
+  reason?: 'truncated' | 'unbalanced'
+}
+
+/** Variables and states. */
+export interface NativeState {
+  variables: NativeStateValue[]
+  states: NativeStateValue[]
 }
 
 /** Stops the query that it was given to. */
@@ -129,6 +166,9 @@ export interface NativeStore {
   querySync(query: NativeQuery, ring: NativeRing, head: number, timeoutMs: number): NativeAnswer
   event(id: string, ring: NativeRing, head: number): Promise<NativeAnswer | null>
   eventSync(id: string, ring: NativeRing, head: number): NativeAnswer | null
+  callStack(pid: string, time: bigint, ring: NativeRing, head: number, cancel: NativeCancel | null): Promise<NativeCallStack>
+  callStackSync(pid: string, time: bigint, ring: NativeRing, head: number, timeoutMs: number): NativeCallStack
+  state(pid: string, time: bigint, ring: NativeRing, head: number): Promise<NativeState>
   close(): Promise<void>
 }
 

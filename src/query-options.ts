@@ -27,6 +27,8 @@ const QUERY_FIELDS = [
   'projection',
 ]
 const DEFAULT_LIMIT = 1000
+/** The default of traces and state snapshots, which are wanted whole. */
+export const NO_LIMIT = Number.MAX_SAFE_INTEGER
 const DEFAULT_TIMEOUT_MS = 1000
 const TIMEOUT_MS_MAX = 60_000
 const INT64_MAX = 2n ** 63n - 1n
@@ -44,15 +46,16 @@ export interface ResolvedQuery {
  * Checks a query.
  *
  * @param extra The option that only this kind of call has.
+ * @param defaultLimit Rows of a query that does not say how many.
  * @throws {KinescopeError} `INVALID_ARGUMENT` naming the option, `UNKNOWN_FIELD`, `TYPE_MISMATCH`.
  */
-export function resolveQuery(query: QueryOptions | QueryOptionsSync, extra: 'signal' | 'timeoutMs'): ResolvedQuery {
+export function resolveQuery(query: QueryOptions | QueryOptionsSync, extra: 'signal' | 'timeoutMs', defaultLimit = DEFAULT_LIMIT): ResolvedQuery {
   if (typeof query !== 'object' || query === null || Array.isArray(query)) throw invalidArgument('query', query, 'an object')
   const known = [...QUERY_FIELDS, extra]
   for (const name of Object.keys(query)) {
     if (!known.includes(name)) throw unknownField('query', name, known)
   }
-  const native = resolveRanges(query)
+  const native = resolveRanges(query, defaultLimit)
   const projection = query.projection === undefined ? null : resolveProjection(query.projection)
   const plan = resolvePlan(query, projection)
   if (Object.keys(plan).length > 0) native.plan = JSON.stringify({ ...plan, identity: identityOf(plan) } satisfies Plan)
@@ -60,8 +63,8 @@ export function resolveQuery(query: QueryOptions | QueryOptionsSync, extra: 'sig
 }
 
 /** What the addon takes without a plan. */
-function resolveRanges(query: QueryOptions | QueryOptionsSync): NativeQuery {
-  const resolved: NativeQuery = { limit: limitOf(query.limit) }
+function resolveRanges(query: QueryOptions | QueryOptionsSync, defaultLimit: number): NativeQuery {
+  const resolved: NativeQuery = { limit: limitOf(query.limit, defaultLimit) }
   const startTime = time('startTimeMonotonic', query.startTimeMonotonic)
   const endTime = time('endTimeMonotonic', query.endTimeMonotonic)
   ordered('startTimeMonotonic', startTime, 'endTimeMonotonic', endTime)
@@ -114,6 +117,12 @@ export function resolveSignal(signal: unknown): AbortSignal | undefined {
   return signal
 }
 
+/** Checks a text that is given by itself. */
+export function resolveText(field: string, value: unknown): string {
+  if (typeof value !== 'string') throw invalidArgument(field, value, 'a string')
+  return value.toWellFormed()
+}
+
 /** Checks an event id. */
 export function resolveEventId(id: EventId): EventId {
   const match = typeof id === 'string' ? /^(\d{1,5})-(\d{1,15})$/.exec(id) : null
@@ -123,17 +132,24 @@ export function resolveEventId(id: EventId): EventId {
   return id
 }
 
-function limitOf(limit: unknown): number {
-  if (limit === undefined) return DEFAULT_LIMIT
+function limitOf(limit: unknown, defaultLimit: number): number {
+  if (limit === undefined) return defaultLimit
   if (!Number.isSafeInteger(limit) || (limit as number) < 0) {
     throw invalidArgument('limit', limit, 'a non-negative safe integer')
   }
   return limit as number
 }
 
-/** Nanoseconds, clamped to 64 bits: a farther end is as good as the farthest. */
 function time(field: string, value: unknown): bigint | undefined {
-  if (value === undefined) return undefined
+  return value === undefined ? undefined : resolveTime(field, value)
+}
+
+/**
+ * Checks a time.
+ *
+ * @returns Nanoseconds, clamped to 64 bits: a farther end is as good as the farthest.
+ */
+export function resolveTime(field: string, value: unknown): bigint {
   if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) {
     throw invalidArgument(field, value, 'nanoseconds as a bigint or a safe integer')
   }

@@ -62,7 +62,7 @@ impl NativeQuery {
             seqs: None,
             condition: None,
         };
-        let filters = format!("{filter:?}");
+        let filters = format!("{filter:?}{:?}", self.trace);
         let mut query = Query {
             filter,
             limit: self.limit as usize,
