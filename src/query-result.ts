@@ -1,5 +1,5 @@
 /** The answer to a query. */
-import type { Data, Schema, Table } from 'apache-arrow'
+import { type Data, type Schema, type Table, tableToIPC } from 'apache-arrow'
 import type { Event, Lost, LossCause, LostRange, QueryResult } from '../index.js'
 import { type Batch, type BufferCache, EVENT_SCHEMA, makeTable, projectedSchema, readBatches } from './arrow-columns.js'
 import { closedError, invalidArgument } from './errors.js'
@@ -59,6 +59,8 @@ export class Answer<Row = Event> implements QueryResult<Row> {
   toIPC(format: 'stream' | 'file'): Uint8Array {
     if (format !== 'stream' && format !== 'file') throw invalidArgument('format', format, "'stream' or 'file'")
     this.#ensureHeld()
+    // The addon knows the columns of a projection by their position only.
+    if (this.#schema !== EVENT_SCHEMA) return tableToIPC(this.table, format)
     return callNative(() => this.#native.toIpc(format === 'file'))
   }
 

@@ -1,0 +1,137 @@
+/** Random queries over random events: the package answers as the oracle does. `KINESCOPE_CASES` sets how many. */
+import * as fc from 'fast-check'
+import { open, type Event, type Kinescope, type QueryOptions, type QueryResult } from 'kinescope'
+import { expect, test } from 'vitest'
+import { openOracle } from '../../oracle/index.js'
+import { parseData } from '../../src/data-json.js'
+import { events, queries, type InputEvent, type Query } from '../support/arbitraries.js'
+import { exact } from './exact.js'
+
+const SEED = Number(process.env['KINESCOPE_SEED'] ?? Date.now() % 2 ** 31)
+const CASES = Number(process.env['KINESCOPE_CASES'] ?? 300)
+/** Wide enough that nothing is cut for its size, which the oracle does not do. */
+const LIMITS = { maxEventBytes: 2 ** 16 }
+const RING_BYTES = 2 ** 22
+
+type Projection = (string | { field: string; as: string })[]
+type Oracle = ReturnType<typeof openOracle>
+
+/** Where the events of a query come from, and what more is recorded while its pages are read. */
+interface Case {
+  inputs: InputEvent[]
+  later: InputEvent[]
+  questions: { query: Query; pageSizes: number[]; blocks: boolean }[]
+  segmentEvents: number
+}
+
+/** Ids are text to a reader of rows and integers to one of tables, so nothing says what they are as another type. */
+function keepsIds({ projection }: Query): boolean {
+  const items = (projection ?? []) as Projection
+  return !items.some((item) => typeof item === 'object' && ['event_id', 'parentId'].includes(item.field))
+}
+
+const cases: fc.Arbitrary<Case> = fc
+  .record({
+    inputs: fc.array(events(), { maxLength: 120, size: '+1' }),
+    later: fc.array(events(), { maxLength: 3 }),
+    questions: fc.array(
+      fc.record({ query: queries().filter(keepsIds), pageSizes: fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 4 }), blocks: fc.boolean() }),
+      { minLength: 1, maxLength: 8 },
+    ),
+    segmentEvents: fc.constantFrom(7, 50),
+  })
+  .map(toOwnIds)
+
+/** Events name their parents, and queries name events, by ids that imports have: they become those of a first producer. */
+function toOwnIds<T>(value: T): T {
+  if (typeof value === 'string') return value.replace(/^40000-/, '1-') as T
+  if (Array.isArray(value)) return value.map(toOwnIds) as T
+  if (typeof value !== 'object' || value === null || value instanceof Date) return value
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, toOwnIds(item)])) as T
+}
+
+/** In both; the clock's times would differ. */
+function record(scope: Kinescope, oracle: Oracle, inputs: InputEvent[]): void {
+  for (const input of inputs) {
+    const event = { wallTime: BigInt(input['timestamp'] as number) * 1000n, ...input }
+    expect(scope.recorder.record(event as never)).toBe(oracle.recorder.record(event as never))
+  }
+}
+
+function comparable(result: Pick<QueryResult, 'totalMatches' | 'snapshot' | 'lost' | 'nextPageToken' | 'toArray'>, projection: unknown) {
+  const { totalMatches, snapshot, lost, nextPageToken } = result
+  const rows = result.toArray().map((row) => exact(projection === undefined ? inOneOrder(row) : withValues(row, projection as Projection)))
+  return { totalMatches, snapshot, lost, hasMore: nextPageToken !== null, rows }
+}
+
+/** Fields of an event, and its tags, have no order of their own; those of a projection have. */
+function inOneOrder(event: Event): object {
+  const fields = Object.entries({ ...event, tags: event.tags && Object.entries(event.tags).sort() })
+  return Object.fromEntries(fields.sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+/** One number has several spellings in JSON text, and no 64-bit integer is -0. */
+function withValues(row: object, projection: Projection): object {
+  const entries = Object.entries(row).map(([key, value], index) => {
+    const item = projection[index]!
+    if (typeof item === 'object' && item.as === 'i64' && value === 0) return [key, 0]
+    const mayBeJson = typeof item === 'string' ? item.startsWith('data') : item.as === 'json'
+    return [key, mayBeJson && typeof value === 'string' ? valueOf(value) : value]
+  })
+  return Object.fromEntries(entries)
+}
+
+function valueOf(text: string): unknown {
+  try {
+    return { json: parseData(text) }
+  } catch {
+    return text
+  }
+}
+
+test(`a random query has the oracle's rows, order, totals and pages (KINESCOPE_SEED=${SEED})`, { timeout: 60_000 + CASES * 200 }, async () => {
+  const seen = { rows: 0, pages: 0 }
+  const property = fc.asyncProperty(cases, async ({ inputs, later, questions, segmentEvents }) => {
+    await using scope = await open({ node: 'test', segmentEvents, limits: LIMITS, ring: { bytes: RING_BYTES } })
+    const oracle = openOracle({ node: 'test', limits: LIMITS })
+    record(scope, oracle, inputs)
+    for (const { query, pageSizes, blocks } of questions) {
+      const ask = async (page: Query) => {
+        const options = { ...query, ...page } as QueryOptions
+        using result = blocks ? scope.dataAccess.queryEventsSync(options) : await scope.dataAccess.queryEvents(options)
+        return { ...comparable(result, query['projection']), token: result.nextPageToken }
+      }
+      const askOracle = (page: Query) => {
+        const result = oracle.dataAccess.queryEventsSync({ ...query, ...page })
+        return { ...comparable(result as never, query['projection']), token: result.nextPageToken }
+      }
+      const { token: _own, ...whole } = await ask({})
+      const { token: _its, ...itsWhole } = askOracle({})
+      expect(whole, exact(query)).toEqual(itsWhole)
+
+      let [page, itsPage] = [await ask({ limit: pageSizes[0] }), askOracle({ limit: pageSizes[0] })]
+      record(scope, oracle, later)
+      for (let index = 1; ; index++) {
+        const [{ token, ...own }, { token: itsToken, ...its }] = [page, itsPage]
+        expect(own, `page ${index} of ${exact(query)}`).toEqual(its)
+        seen.rows += own.rows.length
+        if (token === null) break
+        seen.pages += 1
+        const limit = pageSizes[index % pageSizes.length]
+        page = await ask({ limit, offset: { pageToken: token } })
+        itsPage = askOracle({ limit, offset: { pageToken: itsToken } })
+      }
+    }
+  })
+  await fc.assert(property, { seed: SEED, numRuns: CASES })
+  expect(seen.rows).toBeGreaterThan(CASES)
+  expect(seen.pages).toBeGreaterThan(CASES / 4)
+})
+
+test('an event is read back whole', async () => {
+  await using scope = await open({ node: 'test' })
+  const oracle = openOracle({ node: 'test' })
+  record(scope, oracle, fc.sample(events(), { numRuns: 50, seed: SEED }))
+  const rows = (answer: { toArray(): unknown[] }) => comparable(answer as QueryResult<Event>, undefined).rows
+  expect(rows(await scope.dataAccess.queryEvents({ sortBy: 'seq' }))).toEqual(rows(oracle.dataAccess.queryEventsSync({ sortBy: 'seq' })))
+})
