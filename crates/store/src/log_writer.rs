@@ -54,6 +54,8 @@ pub struct LogWriter {
     now_raw_ns: i64,
     sealed_bytes: u64,
     sealed_rows: u64,
+    /// Events appended since the last publication.
+    stored_unpublished: u64,
 }
 
 /// The segment has no room for the row; nothing of the row has been appended.
@@ -85,6 +87,7 @@ impl LogWriter {
             now_raw_ns,
             sealed_bytes: 0,
             sealed_rows: 0,
+            stored_unpublished: 0,
         })
     }
 
@@ -106,14 +109,14 @@ impl LogWriter {
     pub fn append(&mut self, row: &Row<'_>, context: &Context) {
         let tags = merged_tags(row.tags, &context.tags);
         if self.try_append(row, context, tags.as_deref()).is_ok() {
-            self.shared.counters.stored.fetch_add(1, Ordering::Relaxed);
+            self.stored_unpublished += 1;
             return;
         }
         let appended = self
             .roll(text_bytes(row, context, tags.as_deref()))
             .is_ok_and(|()| self.try_append(row, context, tags.as_deref()).is_ok());
         if appended {
-            self.shared.counters.stored.fetch_add(1, Ordering::Relaxed);
+            self.stored_unpublished += 1;
         } else {
             let id = EventId(row.event_id);
             self.append_loss(
@@ -366,6 +369,11 @@ impl LogWriter {
     pub fn publish(&mut self) {
         self.now_raw_ns = self.shared.clock.raw_now_ns();
         self.builder.publish();
+        let stored = std::mem::take(&mut self.stored_unpublished);
+        self.shared
+            .counters
+            .stored
+            .fetch_add(stored, Ordering::Relaxed);
         self.shared.set_watermark(self.builder.next_seq());
         if self.builder.used_bytes() as u64 >= self.bytes_per_segment && self.builder.rows() > 0 {
             // Without memory for another segment this one goes on until its areas are full.

@@ -28,6 +28,13 @@ pub struct SegmentLimits {
 /// Texts that one row may add to a dictionary: its context's, interned whether the row uses it or not, and its own.
 const TEXTS_PER_ROW: usize = 2;
 
+/// Empty: its first number is above its last.
+const NO_RUN: ProducerRange = ProducerRange {
+    producer: 0,
+    first: u64::MAX,
+    last: 0,
+};
+
 struct TextWriter {
     offsets: AreaWriter<i32>,
     bytes: AreaWriter<u8>,
@@ -88,6 +95,8 @@ pub struct SegmentBuilder {
     max_timestamp: i64,
     in_time_order: bool,
     producers: HashMap<u16, (u64, u64)>,
+    /// Rows of one producer at the end of the segment, not yet in `producers`.
+    run: ProducerRange,
 }
 
 /// Builds an array whose elements can fail.
@@ -170,6 +179,7 @@ impl SegmentBuilder {
             max_timestamp: i64::MIN,
             in_time_order: true,
             producers: HashMap::new(),
+            run: NO_RUN,
         };
         builder.publish();
         Ok(builder)
@@ -286,12 +296,30 @@ impl SegmentBuilder {
         self.min_timestamp = self.min_timestamp.min(row.timestamp);
         self.max_timestamp = self.max_timestamp.max(row.timestamp);
         let id = EventId(row.event_id);
-        let range = self
-            .producers
-            .entry(id.producer())
-            .or_insert((id.sequence(), id.sequence()));
-        range.0 = range.0.min(id.sequence());
-        range.1 = range.1.max(id.sequence());
+        // Rows come in runs of one producer, so the last one's range is nearly always the right one.
+        if id.producer() != self.run.producer {
+            self.end_run();
+            self.run = ProducerRange {
+                producer: id.producer(),
+                first: u64::MAX,
+                last: 0,
+            };
+        }
+        self.run.first = self.run.first.min(id.sequence());
+        self.run.last = self.run.last.max(id.sequence());
+    }
+
+    /// Merges the current run into what is known of its producer.
+    fn end_run(&mut self) {
+        let ProducerRange {
+            producer,
+            first,
+            last,
+        } = self.run;
+        if first <= last {
+            let range = self.producers.entry(producer).or_insert((first, last));
+            *range = (range.0.min(first), range.1.max(last));
+        }
     }
 
     /// Makes everything appended so far readable below the watermark that the caller stores next.
@@ -348,6 +376,7 @@ impl SegmentBuilder {
 
     /// Ends the segment: publishes, builds what readers of a sealed segment get, and gives up the writing handles.
     pub fn seal(mut self, last_append_raw_ns: i64) {
+        self.end_run();
         self.publish();
         let mut producers: Vec<_> = self
             .producers
