@@ -66,6 +66,6 @@ impl NativeProducer {
     /// The thread records no more; what it committed is still drained.
     #[napi]
     pub fn close(&self) {
-        self.entry.store.remove_producer(self.ring.producer());
+        self.entry.store.remove_producer(&self.ring);
     }
 }

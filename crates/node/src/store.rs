@@ -183,9 +183,9 @@ impl NativeStore {
             .store
             .add_producer(&thread_label)
             .map_err(js_error)?;
-        let of_thread = (Arc::clone(&self.entry), ring.producer());
-        env.add_env_cleanup_hook(of_thread, |(entry, number)| {
-            entry.store.remove_producer(number)
+        let of_thread = (Arc::clone(&self.entry), Arc::clone(&ring));
+        env.add_env_cleanup_hook(of_thread, |(entry, ring)| {
+            entry.store.remove_producer(&ring)
         })?;
         Ok(NativeProducer {
             entry: Arc::clone(&self.entry),

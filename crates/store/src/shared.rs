@@ -43,6 +43,10 @@ pub struct Shared {
     losses: Mutex<LossLog>,
     /// What has happened.
     pub counters: Counters,
+    /// Producers that have been told to leave.
+    pub(crate) departures: AtomicU64,
+    /// How many of them are drained and forgotten.
+    pub(crate) buried: AtomicU64,
     closed: AtomicBool,
     progress: Progress,
 }
@@ -58,6 +62,8 @@ impl Shared {
             watermark: AtomicU64::new(0),
             losses: Mutex::default(),
             counters: Counters::default(),
+            departures: AtomicU64::new(0),
+            buried: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             progress: Progress::default(),
         }

@@ -52,6 +52,8 @@ impl Gone {
 pub(crate) struct Registry {
     pub(crate) numbers: ProducerNumbers,
     pub(crate) alive: Vec<Arc<Ring>>,
+    /// Those of them that record no more.
+    pub(crate) leaving: Vec<Arc<Ring>>,
     pub(crate) gone: Gone,
     pub(crate) enabled: bool,
 }
@@ -208,10 +210,23 @@ impl Store {
         Ok(ring)
     }
 
-    /// A producer's thread has ended; what it committed is still drained.
-    pub fn remove_producer(&self, number: u16) {
+    /// A producer records no more, because it was closed or its thread has ended; what it committed is still drained.
+    /// Every query that is asked from now on sees it. Removing it again does nothing.
+    pub fn remove_producer(&self, ring: &Arc<Ring>) {
+        let mut registry = lock(&self.producers.inner);
+        let is_known = registry.alive.iter().any(|alive| Arc::ptr_eq(alive, ring));
+        let is_leaving = registry
+            .leaving
+            .iter()
+            .any(|leaving| Arc::ptr_eq(leaving, ring));
+        if !is_known || is_leaving {
+            return;
+        }
+        registry.leaving.push(Arc::clone(ring));
+        drop(registry);
+        self.shared.departures.fetch_add(1, Ordering::SeqCst);
         // Without a writer there is nothing left to drain into.
-        let _ = self.send(Command::Gone(number));
+        let _ = self.send(Command::Gone(Arc::clone(ring)));
     }
 
     /// Switches recording on or off, for all producers.
@@ -228,7 +243,8 @@ impl Store {
         }
     }
 
-    /// Waits until everything before `head` of the ring is visible to queries.
+    /// Waits until everything before `head` of the ring is visible to queries, and everything of producers that have
+    /// left.
     ///
     /// # Errors
     /// `RESOURCE_EXHAUSTED` after [`WAIT_MAX`], `CLOSED` when the writer has stopped before.
@@ -236,7 +252,11 @@ impl Store {
         if self.shared.is_closed() {
             return Err(Error::closed());
         }
-        let visible = || ring.tail().wrapping_sub(head) as i32 >= 0;
+        let departures = self.shared.departures.load(Ordering::SeqCst);
+        let visible = || {
+            ring.tail().wrapping_sub(head) as i32 >= 0
+                && self.shared.buried.load(Ordering::SeqCst) >= departures
+        };
         if visible() {
             return Ok(());
         }

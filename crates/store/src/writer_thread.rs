@@ -1,6 +1,7 @@
 //! The one thread that drains all rings into the log.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -32,7 +33,7 @@ pub(crate) enum Command {
     /// Drain this ring from now on.
     Add { ring: Arc<Ring>, pid: String },
     /// This producer's thread has ended: drain its ring to the last commit, then forget it.
-    Gone(u16),
+    Gone(Arc<Ring>),
     /// Drain everything, then stop.
     Close,
 }
@@ -160,10 +161,11 @@ impl Writer {
                         });
                     }
                 }
-                Ok(Command::Gone(number)) => {
+                Ok(Command::Gone(ring)) => {
+                    let of_ring = |producer: &&mut Producer| Arc::ptr_eq(&producer.ring, &ring);
                     self.producers
                         .iter_mut()
-                        .filter(|producer| producer.ring.producer() == number)
+                        .filter(of_ring)
                         .for_each(|producer| producer.gone = true);
                 }
                 Ok(Command::Close) | Err(TryRecvError::Disconnected) => {
@@ -223,9 +225,11 @@ impl Writer {
         self.producers.retain(|producer| {
             if producer.buried {
                 let ring = &producer.ring;
+                registry.alive.retain(|alive| !Arc::ptr_eq(alive, ring));
                 registry
-                    .alive
-                    .retain(|alive| alive.producer() != ring.producer());
+                    .leaving
+                    .retain(|leaving| !Arc::ptr_eq(leaving, ring));
+                self.shared.buried.fetch_add(1, Ordering::SeqCst);
                 registry.gone.add(&Gone::of(ring));
                 registry
                     .numbers

@@ -15,6 +15,7 @@ use std::time::Duration;
 use kinescope_store::area::{Area, AreaPool};
 use kinescope_store::columns::NullableColumn;
 use kinescope_store::context::Context;
+use kinescope_store::dictionary::DictionaryBuilder;
 use kinescope_store::log_writer::LogWriter;
 use kinescope_store::row::{Inherited, Row, SiteRef, TextRef};
 use kinescope_store::validity::Validity;
@@ -22,7 +23,7 @@ use kinescope_store::{Retention, Shared, Snapshot, StoreOptions};
 use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use loom::thread;
 
-/// Thread switches that are not waits in models of the whole log, whose every publication is dozens of stores.
+/// Thread switches that are not waits in models of whole dictionaries and logs, whose publications are many stores.
 const PREEMPTIONS: usize = 2;
 
 fn bounded(model: impl Fn() + Sync + Send + 'static) {
@@ -57,6 +58,53 @@ fn a_slice_holds_what_was_written_before_it_was_published() {
 }
 
 #[test]
+fn a_slice_that_is_given_out_without_a_watermark_is_complete_too() {
+    loom::model(|| {
+        let pool = Arc::new(AreaPool::default());
+        let mut writer = Area::<u64>::with_capacity(2, &pool).unwrap();
+        let area = writer.area();
+        let appending = thread::spawn(move || {
+            writer.extend(&[10, 11]);
+            writer.publish();
+        });
+        let slice = || area.slice(2).to_vec();
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(slice)) {
+            Ok(slice) => assert_eq!(slice, [10, 11]),
+            Err(refused) => assert_eq!(
+                refused.downcast_ref(),
+                Some(&"read beyond what is published")
+            ),
+        }
+        appending.join().unwrap();
+    });
+}
+
+#[test]
+fn a_dictionary_shows_whole_texts_only() {
+    bounded(|| {
+        let pool = Arc::new(AreaPool::default());
+        let mut builder = DictionaryBuilder::new(2, 4, &pool).unwrap();
+        let dictionary = builder.dictionary();
+        let writer = thread::spawn(move || {
+            for text in ["ab", "cd"] {
+                builder.intern(text).unwrap();
+                builder.publish();
+            }
+            builder.seal();
+        });
+        for _ in 0..2 {
+            let len = dictionary.len();
+            for (code, text) in ["ab", "cd"].into_iter().enumerate().take(len) {
+                assert_eq!(dictionary.text(code), text);
+                assert_eq!(dictionary.code_of(text), Some(code as u32));
+            }
+        }
+        writer.join().unwrap();
+        assert_eq!(dictionary.len(), 2);
+    });
+}
+
+#[test]
 fn a_row_below_the_watermark_is_valid_if_it_was_marked() {
     loom::model(|| {
         let validity = Validity::new(3);
@@ -76,7 +124,10 @@ fn a_row_below_the_watermark_is_valid_if_it_was_marked() {
                 assert_eq!(validity.get(row), row != 1);
             }
             let nulls = validity.null_buffer(rows);
-            assert_eq!(nulls.map_or(0, |nulls| nulls.null_count()), usize::from(rows > 1));
+            assert_eq!(
+                nulls.map_or(0, |nulls| nulls.null_count()),
+                usize::from(rows > 1)
+            );
         }
         writer.join().unwrap();
     });
@@ -103,7 +154,10 @@ fn append(log: &mut LogWriter, seq: u64) {
         event_id: seq,
         timestamp: seq as i64,
         wall_time: None,
-        event_type: TextRef { id: None, text: "e" },
+        event_type: TextRef {
+            id: None,
+            text: "e",
+        },
         site: SiteRef::default(),
         node: None,
         pid: None,

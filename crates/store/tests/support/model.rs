@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use kinescope_ring::{
-    EmitterDefinition, EventFields, EventHead, FieldType, FieldValue, InlineSite, LossCause,
-    Outcome, Priority, RecordTime, Ring, RingWriter, SiteDefinition, SiteRef, Tags, Text,
-    ValueWriter,
+    EmitterDefinition, EventFields, EventHead, FieldType, FieldValue, InlineSite, Outcome,
+    Priority, RecordTime, Ring, RingWriter, SiteDefinition, SiteRef, Tags, Text, ValueWriter,
 };
 use kinescope_store::{EventId, Store};
 
@@ -130,7 +129,7 @@ impl Model {
 
     /// Tells the store that a producer has ended, and waits until it has let go of the ring.
     fn bury(&self, ring: Arc<Ring>) {
-        self.store.remove_producer(ring.producer());
+        self.store.remove_producer(&ring);
         eventually("the end of a producer", || Arc::strong_count(&ring) == 1);
         assert_eq!(ring.attempts(), self.fates[&ring.producer()].len() as u64);
     }
