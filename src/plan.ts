@@ -38,8 +38,8 @@ export interface Plan {
   token?: string
   /** Equal for two plans that ask the same, whatever their pages; see {@link identityOf}. */
   identity: string
-  /** `name`: of the table's column. `as` null: the column's own type, or the one that the snapshot holds. */
-  projection?: readonly { readonly field: FieldRef; readonly as: ProjectedType | null; readonly name: string }[]
+  /** `as` null: the column's own type, or the one that the snapshot holds. */
+  projection?: readonly { readonly field: FieldRef; readonly as: ProjectedType | null }[]
 }
 
 /** Holds where all of them hold; everywhere without any. */

@@ -96,7 +96,7 @@ function resolvePlan(query: QueryOptions | QueryOptionsSync, projection: readonl
   if (!('and' in condition) || condition.and.length > 0) plan.condition = condition
   const order = resolveOrder(query.sortBy, query.sortOrder)
   if (order !== undefined) plan.order = order
-  if (projection !== null) plan.projection = projection.map(({ ref, as, name }) => ({ field: ref, as, name }))
+  if (projection !== null) plan.projection = projection.map(({ ref, as }) => ({ field: ref, as }))
   return plan
 }
 

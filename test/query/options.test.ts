@@ -213,8 +213,8 @@ describe('order, pages and projection', () => {
     [{ offset: { pageToken: 't' } }, { token: 't' }],
     [{ projection: ['eventType', { field: 'data["x"]', as: 'f64' }] }, {
       projection: [
-        { field: { column: 'event_type' }, as: null, name: 'event_type' },
-        { field: { path: ['x'] }, as: 'f64', name: 'data["x"]' },
+        { field: { column: 'event_type' }, as: null },
+        { field: { path: ['x'] }, as: 'f64' },
       ],
     }],
   ])('%O', (query, plan) => {
