@@ -9,9 +9,11 @@
     reason = "arguments that cross from JavaScript are owned"
 )]
 
+mod aggregate;
 mod answer;
 mod convert;
 mod definitions;
+mod exported;
 #[allow(
     unsafe_code,
     reason = "external ArrayBuffers over memory of the store; every block says why it holds"

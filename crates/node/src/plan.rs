@@ -37,7 +37,7 @@ struct PlanItem {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum FieldRef {
+pub(crate) enum FieldRef {
     Column(String),
     Path(Vec<String>),
     Tag(String),
@@ -45,7 +45,7 @@ enum FieldRef {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Node {
+pub(crate) enum Node {
     And(Vec<Node>),
     Or(Vec<Node>),
     Not(Box<Node>),
@@ -54,15 +54,15 @@ enum Node {
 }
 
 #[derive(Deserialize)]
-struct PlanTest {
-    field: FieldRef,
+pub(crate) struct PlanTest {
+    pub(crate) field: FieldRef,
     #[serde(flatten)]
-    op: Op,
+    pub(crate) op: Op,
 }
 
 #[derive(Deserialize)]
 #[serde(tag = "op", rename_all = "camelCase")]
-enum Op {
+pub(crate) enum Op {
     Eq { value: PlanScalar },
     Lt { value: PlanScalar },
     Lte { value: PlanScalar },
@@ -77,14 +77,14 @@ enum Op {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum PlanScalar {
+pub(crate) enum PlanScalar {
     Bool(bool),
     Int(String),
     Float(f64),
     Text(String),
 }
 
-fn refused(what: impl std::fmt::Display) -> Error {
+pub(crate) fn refused(what: impl std::fmt::Display) -> Error {
     Error::new(ErrorCode::InvalidArgument, format!("query: {what}"))
 }
 
@@ -140,7 +140,7 @@ fn condition(node: Node) -> Result<Condition, Error> {
     })
 }
 
-fn operator(op: Op) -> Result<Test, Error> {
+pub(crate) fn operator(op: Op) -> Result<Test, Error> {
     let compare = |how, value| scalar(value).map(|value| Test::Compare(how, value));
     match op {
         Op::Eq { value } => compare(Comparison::Eq, value),
@@ -163,17 +163,20 @@ fn operator(op: Op) -> Result<Test, Error> {
 fn scalar(value: PlanScalar) -> Result<Scalar<'static>, Error> {
     Ok(match value {
         PlanScalar::Bool(value) => Scalar::Bool(value),
-        // Beyond 128 bits no stored integer compares equal, and a float is near enough for less and greater.
-        PlanScalar::Int(digits) => digits
-            .parse()
-            .map(Scalar::Int)
-            .or_else(|_| digits.parse().map(Scalar::Float).map_err(refused))?,
+        // No stored integer is anywhere near the ends of this range.
+        PlanScalar::Int(digits) => {
+            Scalar::Int(digits.parse().unwrap_or(if digits.starts_with('-') {
+                i128::MIN
+            } else {
+                i128::MAX
+            }))
+        }
         PlanScalar::Float(value) => Scalar::Float(value),
         PlanScalar::Text(text) => Scalar::Text(text.into()),
     })
 }
 
-fn field(reference: FieldRef) -> Result<Field, Error> {
+pub(crate) fn field(reference: FieldRef) -> Result<Field, Error> {
     match reference {
         FieldRef::Column(name) => {
             Field::column(&name).ok_or_else(|| refused(format!("no column {name:?}")))

@@ -52,7 +52,7 @@ fn range(start: Option<&BigInt>, end: Option<&BigInt>) -> Option<Range<i64>> {
 impl NativeQuery {
     /// # Errors
     /// See [`plan::apply`].
-    fn into_query(self, recording: u64) -> Result<Query, Error> {
+    pub(crate) fn into_query(self, recording: u64) -> Result<Query, Error> {
         let filter = Filter {
             timestamps: range(self.start_time.as_ref(), self.end_time.as_ref()),
             wall_times: range(self.start_wall_time.as_ref(), self.end_wall_time.as_ref()),
@@ -154,17 +154,15 @@ impl Asker {
             query.to_mut().filter.seqs = Some(Arc::new(seqs));
         }
         let answer = execute(&query, snapshot, cancel)?;
-        let timestamps = query
-            .filter
-            .timestamps
-            .clone()
-            .unwrap_or(i64::MIN..i64::MAX);
-        let lost = self
-            .entry
-            .store
-            .shared()
-            .lost_between(timestamps.start, timestamps.end);
+        let lost = self.lost(&query.filter);
         Ok((answer, lost))
+    }
+
+    /// What is missing from the filter's time range.
+    pub(crate) fn lost(&self, filter: &Filter) -> Vec<LossRange> {
+        let timestamps = filter.timestamps.clone().unwrap_or(i64::MIN..i64::MAX);
+        let shared = self.entry.store.shared();
+        shared.lost_between(timestamps.start, timestamps.end)
     }
 }
 

@@ -100,7 +100,7 @@ pub(crate) fn tag<'a>(rows: Rows<'a>, row: usize, key: &str) -> Option<&'a str> 
 }
 
 /// Tags are text; against a number or a boolean they count as what their text is in JSON.
-fn tag_holds(test: &Test, text: &str) -> bool {
+pub(crate) fn tag_holds(test: &Test, text: &str) -> bool {
     let holds_for = |wanted: &Scalar<'_>, accept: &dyn Fn(&Scalar<'_>) -> bool| match wanted {
         Scalar::Text(_) => accept(&Scalar::Text(text.into())),
         Scalar::Bool(_) => {

@@ -5,6 +5,7 @@
 //! segment's own memory and gathers the rest, as the [`projection`] says.
 #![forbid(unsafe_code)]
 
+pub mod aggregate;
 pub mod bitmap;
 mod cancel;
 pub mod condition;

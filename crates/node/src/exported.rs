@@ -1,0 +1,172 @@
+//! Batches as ArrayBuffers and a description of where each column is in them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_array::{Array, RecordBatch};
+use arrow_buffer::Buffer;
+use arrow_data::ArrayData;
+use kinescope_store::{Error, ErrorCode, LossRange};
+use napi::Env;
+use napi::bindgen_prelude::{ArrayBuffer, BigInt};
+use napi_derive::napi;
+
+use crate::convert::{count, js_error};
+use crate::external::{Lease, Leases, arrow_buffer};
+
+/// What is missing from the queried time range.
+#[napi(object)]
+pub struct NativeLoss {
+    /// As in events.
+    pub cause: String,
+    /// Events.
+    pub count: f64,
+    /// Whose; 0 for retention.
+    pub producer: u32,
+    /// First number of its sequence, or first `seq` for retention.
+    pub first: BigInt,
+    /// Last, inclusive.
+    pub last: BigInt,
+}
+
+/// A buffer that an answer is made of.
+#[napi(object)]
+pub struct NativeBufferInfo {
+    /// Its address; the same for as long as anything holds it.
+    pub address: f64,
+    /// Bytes.
+    pub length: f64,
+}
+
+/// Losses as JavaScript gets them.
+pub(crate) fn losses(lost: &[LossRange]) -> Vec<NativeLoss> {
+    let loss = |range: &LossRange| NativeLoss {
+        cause: range.cause.as_str().to_owned(),
+        count: count(range.count),
+        producer: u32::from(range.producer),
+        first: BigInt::from(range.first),
+        last: BigInt::from(range.last),
+    };
+    lost.iter().map(loss).collect()
+}
+
+/// The error of everything that is asked of a result after its release.
+pub(crate) fn released() -> napi::Error {
+    js_error(Error::new(
+        ErrorCode::Closed,
+        "the result has been released",
+    ))
+}
+
+/// Where the columns are, and the buffers that hold them.
+pub(crate) struct Exported {
+    numbers: Vec<f64>,
+    buffers: Vec<Buffer>,
+    /// One for each buffer: counted from the start, until the last ArrayBuffer over it is gone.
+    leases: Vec<Arc<Lease>>,
+    account: Arc<Leases>,
+}
+
+impl Exported {
+    /// Describes `batches`, and counts their memory as leased.
+    pub(crate) fn of(batches: &[RecordBatch], account: Arc<Leases>) -> Self {
+        let mut layout = Layout {
+            numbers: vec![count(batches.len() as u64)],
+            buffers: Vec::new(),
+            by_address: HashMap::new(),
+        };
+        for batch in batches {
+            layout.numbers.push(count(batch.num_rows() as u64));
+            for column in batch.columns() {
+                layout.node(&column.to_data());
+            }
+        }
+        let leases = layout
+            .buffers
+            .iter()
+            .map(|buffer| Lease::new(&account, buffer.capacity()))
+            .collect();
+        Self {
+            numbers: layout.numbers,
+            buffers: layout.buffers,
+            leases,
+            account,
+        }
+    }
+
+    /// Number of batches; then for each batch its rows and for each column a node: length, null count, buffer and
+    /// byte offset of the validity bitmap (-1: none), number of buffers, for each of them its index, byte offset
+    /// and byte length, number of children, and the children's nodes.
+    pub(crate) fn numbers(&self) -> Vec<f64> {
+        self.numbers.clone()
+    }
+
+    /// The buffers, by index.
+    pub(crate) fn infos(&self) -> Vec<NativeBufferInfo> {
+        let info = |buffer: &Buffer| NativeBufferInfo {
+            address: buffer.data_ptr().as_ptr() as usize as f64,
+            length: buffer.capacity() as f64,
+        };
+        self.buffers.iter().map(info).collect()
+    }
+
+    /// A new ArrayBuffer over one of them.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` when there is no such buffer; what the runtime says when it cannot make one.
+    pub(crate) fn buffer<'env>(
+        &self,
+        env: &'env Env,
+        index: u32,
+    ) -> napi::Result<ArrayBuffer<'env>> {
+        let index = index as usize;
+        let (Some(buffer), Some(lease)) = (self.buffers.get(index), self.leases.get(index)) else {
+            let message = format!("index: expected one of the answer's buffers, got {index}");
+            return Err(js_error(Error::new(ErrorCode::InvalidArgument, message)));
+        };
+        arrow_buffer(env, buffer, Arc::clone(lease), &self.account)
+    }
+}
+
+/// An [`Exported`] in the making.
+struct Layout {
+    numbers: Vec<f64>,
+    buffers: Vec<Buffer>,
+    by_address: HashMap<usize, usize>,
+}
+
+impl Layout {
+    /// Index of the allocation behind a buffer, and where in it the buffer starts.
+    fn place(&mut self, buffer: &Buffer) -> (f64, f64) {
+        let start = buffer.data_ptr().as_ptr() as usize;
+        let index = *self.by_address.entry(start).or_insert_with(|| {
+            self.buffers.push(buffer.clone());
+            self.buffers.len() - 1
+        });
+        (index as f64, buffer.ptr_offset() as f64)
+    }
+
+    fn node(&mut self, data: &ArrayData) {
+        self.numbers
+            .extend([data.len() as f64, data.null_count() as f64]);
+        let (validity, offset) = match data.nulls() {
+            Some(nulls) if nulls.null_count() > 0 => self.place(&nulls.inner().sliced()),
+            _ => (-1.0, 0.0),
+        };
+        self.numbers
+            .extend([validity, offset, data.buffers().len() as f64]);
+        for buffer in data.buffers() {
+            // An empty buffer has no address worth naming.
+            let (index, offset) = if buffer.is_empty() {
+                (-1.0, 0.0)
+            } else {
+                self.place(buffer)
+            };
+            self.numbers.extend([index, offset, buffer.len() as f64]);
+        }
+        self.numbers.push(data.child_data().len() as f64);
+        for child in data.child_data() {
+            self.node(child);
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What is known of a run of the log; partials of neighbouring runs merge.
+
+use kinescope_store::columns::NullableColumn;
+use kinescope_store::{Error, Segment};
+
+use super::accumulate::Accumulator;
+use super::groups::Groups;
+use super::number::{Number, for_each};
+use super::values::Coder;
+use super::{Aggregate, Aggregation, Function};
+use crate::cancel::Cancel;
+use crate::condition::Field;
+use crate::evaluate::{Rows, found, nullable_of, tag};
+use crate::filter::matching_rows;
+
+/// Rows taken at a time: their codes and numbers stay within a core's cache.
+const CHUNK_ROWS: usize = 4096;
+
+/// Groups and their values over a run of the log.
+pub struct Partial<'a> {
+    aggregate: &'a Aggregate,
+    pub(crate) keys: Vec<Coder>,
+    pub(crate) groups: Groups,
+    pub(crate) accumulators: Vec<Accumulator>,
+    /// Fields that functions want numbers of, and which functions these are.
+    numeric: Vec<(&'a Field, Vec<usize>)>,
+}
+
+impl<'a> Partial<'a> {
+    /// Of nothing.
+    pub fn new(aggregate: &'a Aggregate) -> Self {
+        let mut numeric: Vec<(&Field, Vec<usize>)> = Vec::new();
+        for (index, aggregation) in aggregate.aggregations.iter().enumerate() {
+            let Some(field) = aggregation.field.as_ref() else {
+                continue;
+            };
+            if matches!(
+                aggregation.function,
+                Function::Count | Function::CountDistinct
+            ) {
+                continue;
+            }
+            match numeric.iter_mut().find(|(known, _)| *known == field) {
+                Some((_, functions)) => functions.push(index),
+                None => numeric.push((field, vec![index])),
+            }
+        }
+        let mut partial = Self {
+            aggregate,
+            keys: aggregate
+                .keys
+                .iter()
+                .map(|key| Coder::new(key.source.clone()))
+                .collect(),
+            groups: Groups::new(aggregate.keys.len()),
+            accumulators: aggregate
+                .aggregations
+                .iter()
+                .map(Accumulator::new)
+                .collect(),
+            numeric,
+        };
+        partial.grow();
+        partial
+    }
+
+    /// Adds the first `count` rows of a segment, as far as they match. Floats are added in the order of the calls.
+    ///
+    /// # Errors
+    /// As [`Cancel::check`]; `RESOURCE_EXHAUSTED` above [`super::DISTINCT_MAX`] groups or distinct values.
+    pub fn add(&mut self, segment: &Segment, count: usize, cancel: &Cancel) -> Result<(), Error> {
+        cancel.check()?;
+        let Some(matching) = matching_rows(&self.aggregate.filter, segment, count) else {
+            return Ok(());
+        };
+        let rows = Rows { segment, count };
+        self.keys.iter_mut().for_each(|key| key.enter(rows));
+        for accumulator in &mut self.accumulators {
+            if let Accumulator::Distinct(distinct) = accumulator {
+                distinct.coder.enter(rows);
+            }
+        }
+        let mut scratch = Scratch {
+            keys: vec![Vec::new(); self.keys.len()],
+            ..Scratch::default()
+        };
+        let mut matching = matching.iter().map(|row| row as u32);
+        loop {
+            scratch.chosen.clear();
+            scratch.chosen.extend(matching.by_ref().take(CHUNK_ROWS));
+            if scratch.chosen.is_empty() {
+                return Ok(());
+            }
+            cancel.check()?;
+            self.add_chunk(rows, &mut scratch)?;
+        }
+    }
+
+    fn add_chunk(&mut self, rows: Rows<'_>, scratch: &mut Scratch) -> Result<(), Error> {
+        for (key, codes) in self.keys.iter_mut().zip(&mut scratch.keys) {
+            key.codes(rows, &scratch.chosen, codes)?;
+        }
+        let values: Vec<usize> = self.keys.iter().map(|key| key.values.len()).collect();
+        let chosen = &scratch.chosen;
+        self.groups
+            .assign(chosen.len(), &scratch.keys, &values, &mut scratch.groups)?;
+        self.grow();
+        for (field, functions) in &self.numeric {
+            scratch.numbers.clear();
+            for_each(field, rows, chosen, |index, number| {
+                scratch.numbers.push((index as u32, number));
+            });
+            for &function in functions {
+                self.accumulators[function].add(&scratch.groups, &scratch.numbers);
+            }
+        }
+        for (aggregation, accumulator) in self
+            .aggregate
+            .aggregations
+            .iter()
+            .zip(&mut self.accumulators)
+        {
+            if let Accumulator::Distinct(distinct) = accumulator {
+                distinct.coder.codes(rows, chosen, &mut scratch.codes)?;
+                for (&group, &code) in scratch.groups.iter().zip(&scratch.codes) {
+                    distinct.add(group, code)?;
+                }
+            }
+            count_rows(aggregation, rows, chosen, &scratch.groups, accumulator);
+        }
+        Ok(())
+    }
+
+    /// Adds what another partial of the same aggregation knows, of a later run of the log.
+    ///
+    /// # Errors
+    /// `RESOURCE_EXHAUSTED` above [`super::DISTINCT_MAX`] groups or distinct values.
+    pub fn merge(&mut self, other: Self) -> Result<(), Error> {
+        let width = self.keys.len();
+        let mut codes = vec![Vec::with_capacity(other.groups.len()); width];
+        for (index, (key, others)) in self.keys.iter_mut().zip(other.keys).enumerate() {
+            let own = key.values.merge(others.values)?;
+            let of_groups = (0..other.groups.len()).map(|group| other.groups.codes(group)[index]);
+            codes[index].extend(of_groups.map(|code| own[code as usize]));
+        }
+        let values: Vec<usize> = self.keys.iter().map(|key| key.values.len()).collect();
+        let mut groups = Vec::new();
+        self.groups
+            .assign(other.groups.len(), &codes, &values, &mut groups)?;
+        self.grow();
+        self.accumulators
+            .iter_mut()
+            .zip(other.accumulators)
+            .try_for_each(|(accumulator, other)| accumulator.merge(other, &groups))
+    }
+
+    fn grow(&mut self) {
+        let groups = self.groups.len();
+        self.accumulators
+            .iter_mut()
+            .for_each(|accumulator| accumulator.grow(groups));
+    }
+}
+
+/// Memory that the chunks of a segment share.
+#[derive(Default)]
+struct Scratch {
+    chosen: Vec<u32>,
+    keys: Vec<Vec<u32>>,
+    groups: Vec<u32>,
+    codes: Vec<u32>,
+    numbers: Vec<(u32, Number)>,
+}
+
+/// Counts the rows in which the field is present, objects and arrays included; without a field, all.
+fn count_rows(
+    aggregation: &Aggregation,
+    rows: Rows<'_>,
+    chosen: &[u32],
+    groups: &[u32],
+    accumulator: &mut Accumulator,
+) {
+    if aggregation.function != Function::Count {
+        return;
+    }
+    let segment = rows.segment;
+    let mut count_if = |is_present: &dyn Fn(usize) -> bool| {
+        let present = chosen.iter().zip(groups);
+        let present = present.filter(|&(&row, _)| is_present(row as usize));
+        accumulator.count(present.map(|(_, &group)| group));
+    };
+    let valid = |nullable: NullableColumn| move |row: usize| segment.is_valid(nullable, row);
+    let nullable = match &aggregation.field {
+        None => None,
+        Some(Field::Number(column)) => nullable_of(*column),
+        Some(Field::Text(_, nullable)) => *nullable,
+        Some(Field::Tags) => Some(NullableColumn::Tags),
+        Some(Field::Tag(key)) => return count_if(&|row| tag(rows, row, key).is_some()),
+        Some(Field::Path(path)) => return count_if(&|row| found(rows, row, path).is_some()),
+    };
+    match nullable {
+        Some(nullable) => count_if(&valid(nullable)),
+        None => accumulator.count(groups.iter().copied()),
+    }
+}

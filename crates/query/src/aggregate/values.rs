@@ -1,0 +1,239 @@
+//! Distinct values under small numbers, so that groups are compared by numbers.
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use kinescope_store::Error;
+use kinescope_store::columns::{DictionaryColumn, NullableColumn};
+
+use super::DISTINCT_MAX;
+use crate::condition::Field;
+use crate::evaluate::{Rows, value};
+use crate::scalar::Scalar;
+
+/// The code of what is absent, in every [`Values`].
+pub(crate) const ABSENT: u32 = 0;
+
+/// No code has been given yet.
+const UNKNOWN: u32 = u32::MAX;
+
+/// Whole floats below this are integers of 128 bits, and equal to them.
+const INTEGER_FLOAT_LIMIT: f64 = 1e38;
+
+/// Distinct values by code, in the order of their first appearance. Numbers of equal value are one.
+pub(crate) struct Values {
+    /// The first is none: absent.
+    values: Vec<Option<Scalar<'static>>>,
+    codes: HashTable<u32>,
+    hasher: RandomState,
+}
+
+impl Default for Values {
+    fn default() -> Self {
+        Self {
+            values: vec![None],
+            codes: HashTable::new(),
+            hasher: RandomState::default(),
+        }
+    }
+}
+
+impl Values {
+    /// Codes given, that of absence included.
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// By code.
+    pub(crate) fn into_all(self) -> Vec<Option<Scalar<'static>>> {
+        self.values
+    }
+
+    /// The code of a value, new or known.
+    ///
+    /// # Errors
+    /// `RESOURCE_EXHAUSTED` above [`DISTINCT_MAX`] values.
+    pub(crate) fn code(&mut self, value: Scalar<'_>) -> Result<u32, Error> {
+        let hash = hash(&self.hasher, &value);
+        let values = &self.values;
+        let is_same = |&code: &u32| {
+            values[code as usize]
+                .as_ref()
+                .is_some_and(|known| known.compare(&value).is_some_and(std::cmp::Ordering::is_eq))
+        };
+        if let Some(&code) = self.codes.find(hash, is_same) {
+            return Ok(code);
+        }
+        if self.values.len() > DISTINCT_MAX {
+            return Err(Error::resource_exhausted(format!(
+                "aggregateEvents: expected at most {DISTINCT_MAX} distinct values of a field, got more; group by less, or filter"
+            )));
+        }
+        let code = self.values.len() as u32;
+        self.values.push(Some(value.into_owned()));
+        let (values, hasher) = (&self.values, &self.hasher);
+        self.codes.insert_unique(hash, code, |&code| {
+            values[code as usize]
+                .as_ref()
+                .map_or(0, |value| self::hash(hasher, value))
+        });
+        Ok(code)
+    }
+
+    /// Takes over another's values.
+    ///
+    /// # Errors
+    /// As [`Values::code`].
+    pub(crate) fn merge(&mut self, other: Self) -> Result<Vec<u32>, Error> {
+        other
+            .values
+            .into_iter()
+            .map(|value| value.map_or(Ok(ABSENT), |value| self.code(value)))
+            .collect()
+    }
+}
+
+/// Equal for what [`Scalar::compare`] finds equal.
+fn hash(hasher: &RandomState, value: &Scalar<'_>) -> u64 {
+    match value {
+        Scalar::Bool(value) => hasher.hash_one(value),
+        Scalar::Int(int) => hasher.hash_one(int),
+        Scalar::Float(float) if float.abs() < INTEGER_FLOAT_LIMIT && float.fract() == 0.0 => {
+            hasher.hash_one(*float as i128)
+        }
+        Scalar::Float(float) => hasher.hash_one(float.to_bits()),
+        Scalar::Text(text) => hasher.hash_one(text.as_bytes()),
+    }
+}
+
+/// What a value is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A field; objects and arrays count as absent.
+    Field(Field),
+    /// `timestamp`, floored to a multiple of this many nanoseconds, at least 1.
+    TimeBucket(i64),
+}
+
+/// Gives rows the codes of their values.
+pub(crate) struct Coder {
+    source: Source,
+    pub(crate) values: Values,
+    /// Codes of the current segment's dictionary.
+    by_dictionary_code: Vec<u32>,
+    /// Integers mostly repeat from row to row, times above all.
+    last_int: Option<(i128, u32)>,
+}
+
+impl Coder {
+    pub(crate) fn new(source: Source) -> Self {
+        Self {
+            source,
+            values: Values::default(),
+            by_dictionary_code: Vec::new(),
+            last_int: None,
+        }
+    }
+
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Has to be called before the rows of another segment come.
+    pub(crate) fn enter(&mut self, rows: Rows<'_>) {
+        if let Source::Field(Field::Text(column, _)) = self.source {
+            self.by_dictionary_code.clear();
+            let distinct = rows.segment.columns.dictionaries[column as usize].len();
+            self.by_dictionary_code.resize(distinct, UNKNOWN);
+        }
+    }
+
+    /// The codes of the `chosen` rows, in `codes`.
+    ///
+    /// # Errors
+    /// As [`Values::code`].
+    pub(crate) fn codes(
+        &mut self,
+        rows: Rows<'_>,
+        chosen: &[u32],
+        codes: &mut Vec<u32>,
+    ) -> Result<(), Error> {
+        codes.clear();
+        match self.source {
+            Source::Field(Field::Text(column, nullable)) => {
+                self.dictionary(rows, (column, nullable), chosen, codes)
+            }
+            Source::TimeBucket(width_ns) => {
+                let timestamps = rows.segment.columns.timestamp.slice(rows.count);
+                for &row in chosen {
+                    let timestamp = i128::from(timestamps[row as usize]);
+                    let floored = timestamp - timestamp.rem_euclid(width_ns.max(1).into());
+                    // The bucket of the earliest times may begin before the first nanosecond that there is.
+                    codes.push(self.int(floored.max(i64::MIN.into()))?);
+                }
+                Ok(())
+            }
+            Source::Field(_) => self.scalars(rows, chosen, codes),
+        }
+    }
+
+    /// Once per distinct text instead of once per row.
+    fn dictionary(
+        &mut self,
+        rows: Rows<'_>,
+        (column, nullable): (DictionaryColumn, Option<NullableColumn>),
+        chosen: &[u32],
+        codes: &mut Vec<u32>,
+    ) -> Result<(), Error> {
+        let columns = &rows.segment.columns;
+        let dictionary = &columns.dictionaries[column as usize];
+        let dictionary_codes = columns.codes[column as usize].slice(rows.count);
+        for &row in chosen {
+            let row = row as usize;
+            if nullable.is_some_and(|nullable| !rows.segment.is_valid(nullable, row)) {
+                codes.push(ABSENT);
+                continue;
+            }
+            let dictionary_code = dictionary_codes[row] as usize;
+            let mut code = self.by_dictionary_code[dictionary_code];
+            if code == UNKNOWN {
+                let text = Scalar::Text(dictionary.text(dictionary_code).into());
+                code = self.values.code(text)?;
+                self.by_dictionary_code[dictionary_code] = code;
+            }
+            codes.push(code);
+        }
+        Ok(())
+    }
+
+    fn scalars(
+        &mut self,
+        rows: Rows<'_>,
+        chosen: &[u32],
+        codes: &mut Vec<u32>,
+    ) -> Result<(), Error> {
+        for &row in chosen {
+            let Source::Field(field) = &self.source else {
+                break;
+            };
+            codes.push(match value(field, rows, row as usize) {
+                None => ABSENT,
+                Some(Scalar::Int(int)) => self.int(int)?,
+                Some(found) => self.values.code(found)?,
+            });
+        }
+        Ok(())
+    }
+
+    fn int(&mut self, int: i128) -> Result<u32, Error> {
+        if let Some((last, code)) = self.last_int
+            && last == int
+        {
+            return Ok(code);
+        }
+        let code = self.values.code(Scalar::Int(int))?;
+        self.last_int = Some((int, code));
+        Ok(code)
+    }
+}
