@@ -227,7 +227,8 @@ export interface Kinescope extends AsyncDisposable {
    *
    * @throws {KinescopeError} As {@link Kinescope.flush}.
    * @example
-   * process.once('beforeExit', () => scope.flushSync())
+   * scope.recorder.record({ eventType: 'log' })
+   * scope.flushSync()
    */
   flushSync(): void
   /**

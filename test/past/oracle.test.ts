@@ -1,5 +1,5 @@
 /** Traces, stacks and states of random logs, compared with the oracle's. */
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { open } from 'kinescope'
 import { expect, test } from 'vitest'
 import { openOracle } from '../../oracle/index.js'

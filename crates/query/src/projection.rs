@@ -1,9 +1,9 @@
 //! Which fields an answer has, and of which types.
 
-use kinescope_store::Snapshot;
 use kinescope_store::columns::event_schema;
+use kinescope_store::{EventId, Snapshot};
 
-use crate::condition::Field;
+use crate::condition::{Field, NumberColumn};
 use crate::evaluate::{Rows, found, tag};
 use crate::json::{Found, text_at};
 use crate::scalar::{Scalar, number_of_text};
@@ -156,7 +156,7 @@ impl SettledItem {
                     _ => number_of_text(text)?,
                 }
             }
-            field => crate::evaluate::value(field, rows, row)?,
+            field => shown_value(field, rows, row)?,
         };
         Some(value)
     }
@@ -200,7 +200,7 @@ impl SettledItem {
         }
         let value = match &self.field {
             Field::Tag(key) => return tag(rows, row, key).map(Into::into),
-            field => crate::evaluate::value(field, rows, row)?,
+            field => shown_value(field, rows, row)?,
         };
         match value {
             Scalar::Text(text) => Some(text),
@@ -221,13 +221,25 @@ impl SettledItem {
             }
             Field::Tags => tags_json(rows, row).map(Into::into),
             Field::Tag(key) => tag(rows, row, key).map(|text| quoted(text).into()),
-            field => crate::evaluate::value(field, rows, row).map(|value| match value {
+            field => shown_value(field, rows, row).map(|value| match value {
                 Scalar::Text(text) => quoted(&text).into(),
                 Scalar::Int(int) => int.to_string().into(),
                 Scalar::Float(float) => float.to_string().into(),
                 Scalar::Bool(value) => value.to_string().into(),
             }),
         }
+    }
+}
+
+/// A value as JavaScript sees it: event ids are text there.
+fn shown_value<'a>(field: &Field, rows: Rows<'a>, row: usize) -> Option<Scalar<'a>> {
+    let value = crate::evaluate::value(field, rows, row)?;
+    match (field, value) {
+        (Field::Number(NumberColumn::EventId | NumberColumn::ParentId), Scalar::Int(id)) => {
+            let id = u64::try_from(id).ok()?;
+            Some(Scalar::Text(EventId(id).to_string().into()))
+        }
+        (_, value) => Some(value),
     }
 }
 

@@ -15,10 +15,13 @@ use memmap2::MmapMut;
 use crate::error::Error;
 use crate::sync::{Accesses, AtomicUsize, Mutex, Ordering};
 
-/// From here on an area is a mapping of its own; below it the allocator's granularity wastes less.
-const MAPPED_FROM_BYTES: usize = 256 * 1024;
+/// From here on an area is a mapping of its own, which takes up memory only as it fills; below it the granularity of
+/// pages would waste more.
+pub(crate) const MAPPED_FROM_BYTES: usize = 32 * 1024;
 /// What Arrow recommends for the start of a buffer.
 const ALIGNMENT_BYTES: usize = 64;
+/// What the kernel gives at least; larger pages elsewhere make `used_bytes` an estimate.
+const PAGE_BYTES: usize = 4096;
 
 enum Backing {
     Heap(Layout),
@@ -85,12 +88,11 @@ impl<T: ArrowNativeType> Area<T> {
         let layout = Layout::array::<T>(capacity)
             .and_then(|layout| layout.align_to(ALIGNMENT_BYTES))
             .map_err(|_| exhausted())?;
-        let (start, backing) = if layout.size() >= MAPPED_FROM_BYTES {
-            let mut mapping = pool.take(layout.size()).map_err(|_| exhausted())?;
-            (
-                NonNull::new(mapping.as_mut_ptr()),
-                Backing::Mapped(Some(mapping), Arc::downgrade(pool)),
-            )
+        // The kernel bounds how many mappings a process has; beyond that the allocator finds room in larger ones.
+        let mapping = (layout.size() >= MAPPED_FROM_BYTES).then(|| pool.take(layout.size()).ok());
+        let (start, backing) = if let Some(Some(mut mapping)) = mapping {
+            let start = NonNull::new(mapping.as_mut_ptr());
+            (start, Backing::Mapped(Some(mapping), Arc::downgrade(pool)))
         } else {
             // SAFETY: the layout is not empty, because capacity is at least 1 and no ArrowNativeType is zero-sized.
             (
@@ -149,9 +151,8 @@ impl<T: ArrowNativeType> Area<T> {
     pub fn used_bytes(&self) -> usize {
         match self.backing {
             Backing::Heap(layout) => layout.size(),
-            Backing::Mapped(..) => {
-                (self.published.load(Ordering::Acquire) * size_of::<T>()).next_multiple_of(4096)
-            }
+            Backing::Mapped(..) => (self.published.load(Ordering::Acquire) * size_of::<T>())
+                .next_multiple_of(PAGE_BYTES),
         }
     }
 }

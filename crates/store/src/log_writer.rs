@@ -14,8 +14,11 @@ use crate::segment_builder::{SegmentBuilder, SegmentLimits};
 use crate::shared::Shared;
 use crate::sync::Ordering;
 
-/// Text a row has on average, at a guess: what a column of text gets of address space per row.
-const TEXT_BYTES_PER_ROW: usize = 160;
+/// Text that a row has on average, at a guess: what the areas get of address space per row. A segment whose text runs
+/// out before its rows do is sealed early.
+const DATA_BYTES_PER_ROW: usize = 160;
+const DICTIONARY_BYTES_PER_ROW: usize = 48;
+const TAG_BYTES_PER_ROW: usize = 64;
 
 /// Codes that texts with definition ids have in the open segment.
 #[derive(Default)]
@@ -99,7 +102,11 @@ impl LogWriter {
     fn limits(rows: usize, row_text_bytes: usize) -> SegmentLimits {
         SegmentLimits {
             rows,
-            text_bytes: rows.saturating_mul(TEXT_BYTES_PER_ROW).max(row_text_bytes),
+            data_bytes: rows.saturating_mul(DATA_BYTES_PER_ROW).max(row_text_bytes),
+            dictionary_bytes: rows
+                .saturating_mul(DICTIONARY_BYTES_PER_ROW)
+                .max(row_text_bytes),
+            tag_bytes: rows.saturating_mul(TAG_BYTES_PER_ROW).max(row_text_bytes),
             // A row's tags differ in their keys, so there are fewer of them than bytes, give or take the empty key.
             tag_entries: rows.saturating_mul(4).max(row_text_bytes + 1),
         }
@@ -299,7 +306,14 @@ impl LogWriter {
             self.shared.set_segments(self.segments.clone());
         }
         let limits = Self::limits(self.rows_per_segment, row_text_bytes);
-        let next = SegmentBuilder::new(self.builder.next_seq(), limits, &self.pool)?;
+        let ordinary = Self::limits(self.rows_per_segment, 0);
+        // No other segment is likely to want the sizes of one that is made for a large row, so no pool outlives them.
+        let pool = if limits == ordinary {
+            Arc::clone(&self.pool)
+        } else {
+            Arc::default()
+        };
+        let next = SegmentBuilder::new(self.builder.next_seq(), limits, &pool)?;
         let sealed = std::mem::replace(&mut self.builder, next);
         self.known = KnownCodes::default();
         self.generation += 1;
@@ -374,6 +388,10 @@ impl LogWriter {
             .counters
             .stored
             .fetch_add(stored, Ordering::Relaxed);
+        // Before the rows become visible, so that no reader sees more than the limits allow.
+        if self.evict() {
+            self.shared.set_segments(self.segments.clone());
+        }
         self.shared.set_watermark(self.builder.next_seq());
         if self.builder.used_bytes() as u64 >= self.bytes_per_segment && self.builder.rows() > 0 {
             // Without memory for another segment this one goes on until its areas are full.

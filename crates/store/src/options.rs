@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::area::MAPPED_FROM_BYTES;
+
 /// Limits of a recording's history; what exceeds one is evicted from the log's start, whole segments at a time,
 /// with at most an eighth of the limit above it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,11 +41,19 @@ impl StoreOptions {
     pub(crate) fn segment_limits(&self) -> (usize, u64) {
         let eighth = |limit: Option<u64>| limit.map_or(u64::MAX, |limit| (limit / 8).max(1));
         let bytes = eighth(self.retention.max_bytes);
-        // No row takes less than this in its fixed columns, so more rows could not be used.
-        const ROW_BYTES_MIN: u64 = 72;
+        // What a plain row takes, fixed columns and a little text: capacity for more rows would mostly stay unused.
+        const ROW_BYTES: u64 = 160;
+        // In a smaller segment the narrower columns are no mappings, and their capacity takes up memory, used or not:
+        // about half of this for a row, so that the other half of the segment's bytes is left for text.
+        const ROW_BYTES_SMALL: u64 = 256;
+        let rows_of_mapped = (MAPPED_FROM_BYTES / size_of::<u16>()) as u64;
+        let rows_by_bytes = match bytes / ROW_BYTES {
+            rows if rows >= rows_of_mapped => rows,
+            _ => bytes / ROW_BYTES_SMALL,
+        };
         let rows = (self.segment_events as u64)
             .min(eighth(self.retention.max_events))
-            .min((bytes / ROW_BYTES_MIN).max(1));
+            .min(rows_by_bytes.max(1));
         (usize::try_from(rows).unwrap_or(usize::MAX).max(1), bytes)
     }
 }

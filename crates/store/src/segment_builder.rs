@@ -15,12 +15,16 @@ use crate::sync::{AtomicUsize, Ordering};
 use crate::validity::Validity;
 
 /// How large a segment may become.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentLimits {
     /// Rows.
     pub rows: usize,
-    /// Bytes of text in any one column; one row's text may exceed it if the segment is made for that row.
-    pub text_bytes: usize,
+    /// Bytes of the `data` column.
+    pub data_bytes: usize,
+    /// Bytes of the distinct texts of each dictionary column.
+    pub dictionary_bytes: usize,
+    /// Bytes of all tags' keys, and of all their values.
+    pub tag_bytes: usize,
     /// Entries of the `tags` column.
     pub tag_entries: usize,
 }
@@ -116,7 +120,10 @@ impl SegmentBuilder {
     pub fn new(base_seq: u64, limits: SegmentLimits, pool: &Arc<AreaPool>) -> Result<Self, Error> {
         let rows = limits.rows.max(1);
         // Offsets are 32 bits; half their range leaves no room for a mistake.
-        let text_bytes = limits.text_bytes.clamp(4096, 1 << 30);
+        let area_bytes = |bytes: usize| bytes.clamp(4096, 1 << 30);
+        let text_bytes = area_bytes(limits.data_bytes);
+        let dictionary_bytes = area_bytes(limits.dictionary_bytes);
+        let tag_bytes = area_bytes(limits.tag_bytes);
         let tags = limits.tag_entries.max(1024);
         let seq = Area::with_capacity(rows, pool)?;
         let event_id = Area::with_capacity(rows, pool)?;
@@ -128,12 +135,12 @@ impl SegmentBuilder {
         let codes: [AreaWriter<i32>; DictionaryColumn::COUNT] =
             try_array(|| Area::with_capacity(rows, pool))?;
         let dictionaries: [DictionaryBuilder; DictionaryColumn::COUNT] = try_array(|| {
-            DictionaryBuilder::new(rows.saturating_mul(TEXTS_PER_ROW), text_bytes, pool)
+            DictionaryBuilder::new(rows.saturating_mul(TEXTS_PER_ROW), dictionary_bytes, pool)
         })?;
         let mut tag_offsets = Area::with_capacity(rows + 1, pool)?;
         tag_offsets.push(0);
-        let tag_keys = TextWriter::new(tags, text_bytes, pool)?;
-        let tag_values = TextWriter::new(tags, text_bytes, pool)?;
+        let tag_keys = TextWriter::new(tags, tag_bytes, pool)?;
+        let tag_values = TextWriter::new(tags, tag_bytes, pool)?;
         let data = TextWriter::new(rows, text_bytes, pool)?;
         let columns = Columns {
             seq: seq.area(),
