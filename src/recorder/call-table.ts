@@ -1,50 +1,62 @@
 /**
- * Open calls, in typed arrays so that a call is an integer and opening one allocates nothing.
+ * Open calls, in rows of a typed array so that a call is an integer and opening one allocates nothing.
  *
  * The calls that `enter` and synchronous wrapped functions opened in one frame form a chain, linked both ways, from the
- * frame's current call to 0. A call that is not in its frame's chain says so in `parent`.
+ * frame's current call to 0. A call that is not in its frame's chain says so in `ROW_PARENT`.
  */
 import type { Frame } from './frames.js'
 
 /** Open calls at most; also one more than the largest index. */
 export const MAX_OPEN_CALLS = 1 << 20
-const INDEX_BITS = 20
+export const INDEX_BITS = 20
 const INDEX_MASK = MAX_OPEN_CALLS - 1
 const GENERATION_MASK = 0x3ff
 const FIRST_CAPACITY = 256
 
-/** `parent` of a call with a frame of its own: it is never current, but the base of that frame. */
+/** A row is a cache line: call `c` has `f64[c << 3]` and the 7 behind it, which are `i32[c << 4]` and the 15 behind that. */
+export const ROW_F64_SHIFT = 3
+export const ROW_I32_SHIFT = 4
+
+/** Places in a row's `f64`. Sequence number of the entry. */
+export const ROW_SEQUENCE = 0
+/** Raw time of the entry: a 64-bit integer, whose bits are moved as a float's. */
+export const ROW_ENTRY_TIME = 1
+
+/** Places in a row's `i32`. This thread's site, or `SITE_NONE`. */
+export const ROW_SITE = 4
+/** The next outer call in the chain, 0 for none, or one of `PARENT_*`; of a free index the next free one. */
+export const ROW_PARENT = 5
+/** The next inner call in the chain; valid while the call is in the chain and not current. */
+export const ROW_CHILD = 6
+/** Upper bits of the call's handle; negative, as its complement, while the index is free. */
+export const ROW_GENERATION = 7
+
+/** `ROW_PARENT` of a call with a frame of its own: it is never current, but the base of that frame. */
 export const PARENT_DETACHED = -1
-/** `parent` of a call that was left open inside a synchronous call that has returned. */
+/** `ROW_PARENT` of a call that was left open inside a synchronous call that has returned. */
 export const PARENT_LEFT_BEHIND = -2
 
-/** The table. All arrays are indexed by call index; index 0 is no call. Arrays are replaced when the table grows. */
+/** The table. Index 0 is no call. */
 export class CallTable {
-  /** Sequence number of the entry. */
-  sequence = new Float64Array(FIRST_CAPACITY)
-  /** Raw time of the entry; `entryTimeBits` is the same memory, which moves without BigInt. */
-  entryTime = new BigInt64Array(FIRST_CAPACITY)
-  entryTimeBits = new Float64Array(this.entryTime.buffer)
-  /** This thread's site, or `SITE_NONE`. */
-  site = new Int32Array(FIRST_CAPACITY)
-  /** The next outer call in the chain, 0 for none, or one of `PARENT_*`; of a free index the next free one. */
-  parent = new Int32Array(FIRST_CAPACITY)
-  /** The next inner call in the chain; valid while the call is in the chain and not current. */
-  child = new Int32Array(FIRST_CAPACITY)
-  /** Upper bits of the call's handle; negative, as its complement, while the index is free. */
-  generation = new Int32Array(FIRST_CAPACITY)
-  /** The frame whose chain the call is in, or that it opened. */
+  /** All rows, replaced when the table grows. */
+  f64 = new Float64Array(FIRST_CAPACITY << ROW_F64_SHIFT)
+  /** The same memory. */
+  i32 = new Int32Array(this.f64.buffer)
+  /** The same memory. */
+  i64 = new BigInt64Array(this.f64.buffer)
+  /** By index: the frame whose chain the call is in, or that it opened. */
   readonly frame: Frame[] = []
   /** First free index, 0 if there is none. */
   free = 0
 
   readonly #nobody: Frame
+  #capacity = FIRST_CAPACITY
 
   /** @param nobody Stands in `frame` for free indexes, so that they keep nothing alive. */
   constructor(nobody: Frame) {
     this.#nobody = nobody
     this.frame.push(nobody)
-    this.generation[0] = -1
+    this.i32[ROW_GENERATION] = -1
     this.#addFree(1)
   }
 
@@ -52,31 +64,49 @@ export class CallTable {
   take(): number {
     if (this.free === 0 && !this.#grow()) return 0
     const index = this.free
-    this.free = this.parent[index]!
-    this.generation[index] = ~this.generation[index]!
+    const row = index << ROW_I32_SHIFT
+    this.free = this.i32[row + ROW_PARENT]!
+    this.i32[row + ROW_GENERATION] = ~this.i32[row + ROW_GENERATION]!
     return index
   }
 
   /** The handle of an open call. */
   handle(index: number): number {
-    return (this.generation[index]! << INDEX_BITS) | index
+    return (this.i32[(index << ROW_I32_SHIFT) + ROW_GENERATION]! << INDEX_BITS) | index
   }
 
   /** Index of an open call; 0 for a handle that is not one, whatever it is. */
   indexOf(call: unknown): number {
     if (typeof call !== 'number' || (call | 0) !== call) return 0
     const index = call & INDEX_MASK
-    return this.generation[index] === call >>> INDEX_BITS ? index : 0
+    return this.i32[(index << ROW_I32_SHIFT) + ROW_GENERATION] === call >>> INDEX_BITS ? index : 0
+  }
+
+  /** Sequence number of an open call's entry. */
+  sequence(index: number): number {
+    return this.f64[(index << ROW_F64_SHIFT) + ROW_SEQUENCE]!
+  }
+
+  /** This thread's site of an open call, or `SITE_NONE`. */
+  site(index: number): number {
+    return this.i32[(index << ROW_I32_SHIFT) + ROW_SITE]!
   }
 
   /** Makes a call the current one of its frame. */
   link(index: number, frame: Frame): void {
+    const { i32 } = this
     const outer = frame.current
-    this.parent[index] = outer
-    if (outer !== 0) this.child[outer] = index
+    i32[(index << ROW_I32_SHIFT) + ROW_PARENT] = outer
+    if (outer !== 0) i32[(outer << ROW_I32_SHIFT) + ROW_CHILD] = index
     this.frame[index] = frame
     frame.current = index
-    frame.parentSequence = this.sequence[index]!
+    frame.parentSequence = this.sequence(index)
+  }
+
+  /** Gives a call a frame of its own: it is in no chain. */
+  detach(index: number, frame: Frame): void {
+    this.i32[(index << ROW_I32_SHIFT) + ROW_PARENT] = PARENT_DETACHED
+    this.frame[index] = frame
   }
 
   /**
@@ -85,7 +115,9 @@ export class CallTable {
    * @returns `false` if it was not the current one, or not in the chain any more.
    */
   unlink(index: number): boolean {
-    const outer = this.parent[index]!
+    const { i32 } = this
+    const row = index << ROW_I32_SHIFT
+    const outer = i32[row + ROW_PARENT]!
     if (outer === PARENT_DETACHED) return true
     if (outer === PARENT_LEFT_BEHIND) return false
     const frame = this.frame[index]!
@@ -93,66 +125,64 @@ export class CallTable {
       this.setCurrent(frame, outer)
       return true
     }
-    const inner = this.child[index]!
-    this.parent[inner] = outer
-    if (outer !== 0) this.child[outer] = inner
+    const inner = i32[row + ROW_CHILD]!
+    i32[(inner << ROW_I32_SHIFT) + ROW_PARENT] = outer
+    if (outer !== 0) i32[(outer << ROW_I32_SHIFT) + ROW_CHILD] = inner
     return false
   }
 
   /** Takes a call that returns out of its frame's chain, and leaves behind what is still open inside it. */
   unlinkReturning(index: number): void {
+    const { i32 } = this
     const frame = this.frame[index]!
     while (frame.current !== index) {
-      const inner = frame.current
-      frame.current = this.parent[inner]!
-      this.parent[inner] = PARENT_LEFT_BEHIND
+      const inner = (frame.current << ROW_I32_SHIFT) + ROW_PARENT
+      frame.current = i32[inner]!
+      i32[inner] = PARENT_LEFT_BEHIND
     }
-    this.setCurrent(frame, this.parent[index]!)
-    this.parent[index] = PARENT_DETACHED
+    const parent = (index << ROW_I32_SHIFT) + ROW_PARENT
+    this.setCurrent(frame, i32[parent]!)
+    i32[parent] = PARENT_DETACHED
   }
 
   setCurrent(frame: Frame, index: number): void {
     frame.current = index
-    frame.parentSequence = index === 0 ? frame.baseSequence : this.sequence[index]!
+    frame.parentSequence = index === 0 ? frame.baseSequence : this.sequence(index)
   }
 
   /** Frees an index; its handle is unknown from here on. */
   release(index: number): void {
-    this.generation[index] = ~((this.generation[index]! + 1) & GENERATION_MASK)
+    const { i32 } = this
+    const row = index << ROW_I32_SHIFT
+    i32[row + ROW_GENERATION] = ~((i32[row + ROW_GENERATION]! + 1) & GENERATION_MASK)
     this.frame[index] = this.#nobody
-    this.parent[index] = this.free
+    i32[row + ROW_PARENT] = this.free
     this.free = index
   }
 
   #grow(): boolean {
-    const from = this.sequence.length
+    const from = this.#capacity
     if (from >= MAX_OPEN_CALLS) return false
-    const capacity = from * 2
-    this.sequence = grown(this.sequence, new Float64Array(capacity))
-    const entryTime = new BigInt64Array(capacity)
-    entryTime.set(this.entryTime)
-    this.entryTime = entryTime
-    this.entryTimeBits = new Float64Array(entryTime.buffer)
-    this.site = grown(this.site, new Int32Array(capacity))
-    this.parent = grown(this.parent, new Int32Array(capacity))
-    this.child = grown(this.child, new Int32Array(capacity))
-    this.generation = grown(this.generation, new Int32Array(capacity))
+    this.#capacity = from * 2
+    const f64 = new Float64Array(this.#capacity << ROW_F64_SHIFT)
+    const i32 = new Int32Array(f64.buffer)
+    // As integers: a copy of floats may change the bits of what is none.
+    i32.set(this.i32)
+    this.f64 = f64
+    this.i32 = i32
+    this.i64 = new BigInt64Array(f64.buffer)
     this.#addFree(from)
     return true
   }
 
   #addFree(from: number): void {
-    for (let index = from; index < this.sequence.length; index++) {
+    for (let index = from; index < this.#capacity; index++) {
+      const row = index << ROW_I32_SHIFT
       this.frame.push(this.#nobody)
       // Handles start at generation 1: no handle is 0, nor one below MAX_OPEN_CALLS until generations come around.
-      this.generation[index] = ~1
-      this.parent[index] = index + 1 < this.sequence.length ? index + 1 : 0
+      this.i32[row + ROW_GENERATION] = ~1
+      this.i32[row + ROW_PARENT] = index + 1 < this.#capacity ? index + 1 : 0
     }
     this.free = from
   }
-}
-
-function grown<T extends Float64Array | Int32Array>(from: T, to: T): T {
-  to.set(from)
-  return to
 }

@@ -1,8 +1,9 @@
 /** ENTER and EXIT records, and the call table behind them. */
-import type { Call, Site } from '../../index.js'
-import { CallTable, PARENT_DETACHED } from './call-table.js'
+import type { Call, CaptureLimits, Site } from '../../index.js'
+import { CallTable, ROW_ENTRY_TIME, ROW_F64_SHIFT, ROW_I32_SHIFT, ROW_SEQUENCE, ROW_SITE } from './call-table.js'
 import type { Definitions } from './definitions.js'
 import { thrownFacts } from './error-facts.js'
+import { createFastCalls, type FastCalls, MAX_FAST_ARGS, NO_ARGS } from './fast-calls.js'
 import { Frame, type Frames } from './frames.js'
 import { monotonicNow } from './intrinsics.js'
 import * as layout from './layout.js'
@@ -35,127 +36,47 @@ export function causeOf(failure: number): number {
 /** Opens and closes calls. */
 export class Calls {
   readonly table: CallTable
+  readonly fast: FastCalls
+  /** `Recorder.enter`. */
+  readonly enter: (site: Site, data: unknown) => Call
+  /** `Recorder.exit`. */
+  readonly exit: (call: Call, data: unknown) => void
   readonly #writer: RingWriter
   readonly #frames: Frames
   readonly #definitions: Definitions
   readonly #encoder: ValueEncoder
 
-  constructor(parts: RecorderParts) {
+  constructor(parts: RecorderParts, limits: Readonly<CaptureLimits>) {
     this.#writer = parts.writer
     this.#frames = parts.frames
     this.#definitions = parts.definitions
     this.#encoder = parts.encoder
-    this.table = new CallTable(parts.frames.root)
-  }
-
-  /** `Recorder.enter`. */
-  enter(site: Site, data: unknown): Call {
-    const writer = this.#writer
-    if (writer.i32[I32_STATE] !== STATE_RECORDING) {
-      writer.countLate()
-      return NO_CALL
+    const { frames } = parts
+    const table = new CallTable(frames.root)
+    const fast = createFastCalls(parts, table, limits)
+    this.table = table
+    this.fast = fast
+    this.enter = (site, data) => {
+      const frame = frames.depth !== 0 ? frames.frame : frames.lookup()
+      const index = data === undefined ? fast.enter(frame, site, NO_ARGS, undefined, undefined, undefined) : 0
+      return index === 0 ? this.#enterWith(frame, site, data) : (table.handle(index) as Call)
     }
-    const frames = this.#frames
-    const frame = frames.depth !== 0 ? frames.frame : frames.lookup()
-    if (data === undefined) {
-      const index = this.#enterPlain(frame, site)
-      if (index !== 0) return ((this.table.generation[index]! << 20) | index) as Call
+    this.exit = (call, data) => {
+      const index = data === undefined ? table.indexOf(call) : 0
+      if (index === 0 || !fast.exit(index)) this.#exitWith(call, data)
     }
-    return this.#enterWith(frame, site, data)
-  }
-
-  /** `Recorder.exit`. */
-  exit(call: Call, data: unknown): void {
-    const index = this.table.indexOf(call)
-    if (index === 0 || data !== undefined || !this.#exitPlain(index)) this.#exitWith(call, data)
-  }
-
-  /** The fast way to enter: no body, a site with an id, a named context, room in ring and table. Else does nothing: 0. */
-  #enterPlain(frame: Frame, site: Site): number {
-    const writer = this.#writer
-    const { table } = this
-    const { i32, f64, at } = writer
-    const { context } = frame
-    const { slot } = context
-    const index = table.free
-    const siteId = this.#definitions.siteIds[site]!
-    if (!(siteId >= 0) || index === 0 || at + ENTER_WORDS >= writer.limit || this.#frames.slotOwner[slot] !== context) return 0
-    writer.i64[at + 1] = monotonicNow()
-    const i = at * 2
-    const sequence = f64[F64_ATTEMPTS]!
-    f64[F64_ATTEMPTS] = sequence + 1
-    i32[i + 1] = slot
-    f64[at + 2] = frame.parentSequence
-    i32[i + 6] = siteId
-    i32[i + 7] = 0
-    i32[i + ENTER_WORDS * 2] = 0
-    i32[i] = KIND_ENTER | (ENTER_WORDS << 8)
-    writer.at = at + ENTER_WORDS
-    const { parent, generation } = table
-    table.free = parent[index]!
-    generation[index] = ~generation[index]!
-    table.sequence[index] = sequence
-    table.entryTimeBits[index] = f64[at + 1]!
-    table.site[index] = site
-    const outer = frame.current
-    parent[index] = outer
-    if (outer !== 0) table.child[outer] = index
-    table.frame[index] = frame
-    frame.current = index
-    frame.parentSequence = sequence
-    if (i32[I32_ASLEEP] !== 0) writer.wake()
-    return index
-  }
-
-  /** The fast way to exit the current call of a frame. Else does nothing: false. */
-  #exitPlain(index: number): boolean {
-    const writer = this.#writer
-    const { table } = this
-    const { i32, f64, at } = writer
-    const frame = table.frame[index]!
-    const { context } = frame
-    const { slot } = context
-    const siteId = this.#definitions.siteIds[table.site[index]!]!
-    if (
-      !(siteId >= 0) ||
-      frame.current !== index ||
-      at + EXIT_WORDS >= writer.limit ||
-      this.#frames.slotOwner[slot] !== context ||
-      i32[I32_STATE] !== STATE_RECORDING
-    ) {
-      return false
-    }
-    writer.i64[at + 1] = monotonicNow()
-    const i = at * 2
-    f64[F64_ATTEMPTS]!++
-    i32[i + 1] = slot
-    f64[at + 2] = table.sequence[index]!
-    i32[i + 6] = siteId
-    i32[i + 7] = 0
-    f64[at + 4] = table.entryTimeBits[index]!
-    i32[i + 10] = layout.REASON_NORMAL
-    i32[i + 11] = 0
-    i32[i + EXIT_WORDS * 2] = 0
-    i32[i] = KIND_EXIT | (EXIT_WORDS << 8)
-    writer.at = at + EXIT_WORDS
-    table.setCurrent(frame, table.parent[index]!)
-    table.release(index)
-    if (i32[I32_ASLEEP] !== 0) writer.wake()
-    return true
   }
 
   /** Enters a wrapped function in `frame`, as its current call. `args`: what to capture, if anything. */
   enterWrapped(frame: Frame, site: Site, args: readonly unknown[] | undefined): number {
-    let index = args === undefined ? this.#enterPlain(frame, site) : 0
-    if (index !== 0) return index
-    index = this.#open(frame, site, args, undefined)
+    const index = this.#open(frame, site, args, undefined)
     if (index !== 0) this.table.link(index, frame)
     return index
   }
 
   /** `leave` and `exitNormal` in one, for a synchronous call whose result is not captured. */
   exitReturning(index: number): void {
-    if (index !== 0 && !this.#exitPlain(index)) {
+    if (index !== 0 && !this.fast.exit(index)) {
       this.table.unlinkReturning(index)
       this.exitNormal(index, layout.REASON_NORMAL, false, undefined)
     }
@@ -163,11 +84,10 @@ export class Calls {
 
   /** Enters a wrapped function that has a frame of its own, which is `table.frame[index]`. Returns 0 when the table is full. */
   enterDetached(outer: Frame, site: Site, args: readonly unknown[] | undefined): number {
-    const { table } = this
-    const index = this.#open(outer, site, args, undefined)
-    if (index === 0) return 0
-    table.parent[index] = PARENT_DETACHED
-    table.frame[index] = new Frame(outer.context, table.sequence[index]!, site)
+    const count = args === undefined ? NO_ARGS : args.length
+    let index = count <= MAX_FAST_ARGS ? this.fast.enterDetached(outer, site, count, args?.[0], args?.[1], args?.[2]) : 0
+    if (index === 0) index = this.#open(outer, site, args, undefined)
+    if (index !== 0) this.table.detach(index, new Frame(outer.context, this.table.sequence(index), site))
     return index
   }
 
@@ -178,6 +98,7 @@ export class Calls {
 
   /** Exits a wrapped call that has left its chain; `result` is captured unless `undefined`. */
   exitNormal(index: number, reason: number, capture: boolean, result: unknown): void {
+    if (!capture && index !== 0 && reason === layout.REASON_NORMAL && this.fast.exitDetached(index)) return
     if (!this.#begin(index)) return
     let failed = 0
     if (capture) {
@@ -275,13 +196,13 @@ export class Calls {
       writer.count(layout.F64_UNBALANCED)
       return 0
     }
-    this.table.sequence[index] = sequence
-    this.table.site[index] = siteId === layout.SITE_NONE ? layout.SITE_NONE : site
+    this.table.f64[(index << ROW_F64_SHIFT) + ROW_SEQUENCE] = sequence
+    this.table.i32[(index << ROW_I32_SHIFT) + ROW_SITE] = siteId === layout.SITE_NONE ? layout.SITE_NONE : site
     return index
   }
 
   #loseEntry(index: number, failure: number): number {
-    this.table.entryTime[index] = monotonicNow()
+    this.table.i64[(index << ROW_F64_SHIFT) + ROW_ENTRY_TIME] = monotonicNow()
     return this.#writer.lose(causeOf(failure))
   }
 
@@ -291,9 +212,8 @@ export class Calls {
     const bodyBytes = this.#encoder.length
     const words = ENTER_WORDS + this.#encoder.lengthWords
     if (bodyBytes > 0) writer.copyBody(at + ENTER_WORDS, this.#encoder)
-    const now = monotonicNow()
-    writer.i64[at + 1] = now
-    this.table.entryTime[index] = now
+    writer.i64[at + 1] = monotonicNow()
+    this.table.f64[(index << ROW_F64_SHIFT) + ROW_ENTRY_TIME] = f64[at + 1]!
     const i = at * 2
     const sequence = f64[F64_ATTEMPTS]!
     f64[F64_ATTEMPTS] = sequence + 1
@@ -317,7 +237,7 @@ export class Calls {
       return false
     }
     this.#encoder.reset()
-    this.#beginSite(this.table.site[index]! as Site)
+    this.#beginSite(this.table.site(index) as Site)
     return true
   }
 
@@ -347,15 +267,15 @@ export class Calls {
       return
     }
     if (bodyBytes > 0) writer.copyBody(at + EXIT_WORDS, this.#encoder)
-    const siteId = this.#definitions.siteIds[table.site[index]!] ?? layout.SITE_NONE
+    const siteId = this.#definitions.siteIds[table.site(index)] ?? layout.SITE_NONE
     writer.i64[at + 1] = monotonicNow()
     const i = at * 2
     f64[F64_ATTEMPTS]!++
     i32[i + 1] = context.slot
-    f64[at + 2] = table.sequence[index]!
+    f64[at + 2] = table.sequence(index)
     i32[i + 6] = siteId
     i32[i + 7] = bodyBytes
-    f64[at + 4] = table.entryTimeBits[index]!
+    f64[at + 4] = table.f64[(index << ROW_F64_SHIFT) + ROW_ENTRY_TIME]!
     i32[i + 10] = reason
     i32[i + 11] = 0
     i32[i + words * 2] = 0

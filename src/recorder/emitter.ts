@@ -172,8 +172,13 @@ function storeStates(shape: EmitterShape): string[] {
 /**
  * Source of the function. Its bytecode has to stay below V8's limit for inlining (460 bytes) with as many fields as can be:
  * hence the local aliases, the truth of numbers as conditions, and one `try` around all.
+ *
+ * It opens with a literal of the names. V8 keeps one hidden class for all literals with the same names, so that of `define`'s
+ * own argument, whose fields are strings, is that of the events: numbers would be boxed before they are stored there.
+ * Once a small integer has been seen there as well, V8 expects anything, and a literal that goes no further is never made.
  */
 function sourceOf(shape: EmitterShape): string {
+  const sample = shape.names.map((name) => `${JSON.stringify(name)}: 0`).join(', ')
   const all = shape.names.map((_, field) => field)
   const texts = all.filter((field) => shape.types[field] === 'utf8')
   const symbols = all.filter((field) => shape.types[field] === 'symbol')
@@ -191,9 +196,11 @@ function sourceOf(shape: EmitterShape): string {
   conditions.push('owners[slot] !== context')
   const numbersFirst = [...all.filter((field) => !texts.includes(field)), ...texts]
   const wake = `if (i[${layout.I32_ASLEEP}]) wake()`
-  return `return function emit(fields) {
+  return `({ ${sample} })
+return function emit(fields) {
   const i = i32
-  if (i[${layout.I32_STATE}] !== ${layout.STATE_RECORDING}) { off(); return }
+  const state = i[${layout.I32_STATE}]
+  if (state !== ${layout.STATE_RECORDING}) { if (state) off(); return }
   try {
     const ${reads}${computed.length > 0 ? `; let ${computed.join(', ')}` : ''}
     const frame = frames.depth ? frames.frame : frames.lookup()

@@ -110,8 +110,8 @@ export class Events {
       writer.count(layout.F64_SAMPLED_OUT)
       return NOT_RECORDED
     }
-    const site = index === 0 ? frame.baseSite : table.site[index]!
-    const parentSequence = index === 0 ? frame.parentSequence : table.sequence[index]!
+    const site = index === 0 ? frame.baseSite : table.site(index)
+    const parentSequence = index === 0 ? frame.parentSequence : table.sequence(index)
     const head = this.#begin('local_variable_snapshot', site, line)
     const isObject = typeof variables === 'object' && variables !== null
     if (!isObject) writer.count(layout.F64_MISTYPED)
@@ -136,8 +136,8 @@ export class Events {
     const index = this.#calls.takeOut(call)
     if (index === 0) return
     const frame = table.frame[index]!
-    const site = table.site[index]!
-    const parentSequence = table.sequence[index]!
+    const site = table.site(index)
+    const parentSequence = table.sequence(index)
     this.#calls.exitThrown(index, layout.REASON_THROW, error)
     if (!writer.isRecording()) return
     const head = this.#begin('error', site, undefined)

@@ -22,6 +22,12 @@ export const imul = Math.imul
 export const atomicStore = Atomics.store
 
 export const reflectApply = Reflect.apply
+const { call } = Function.prototype
+/** `fn.call(self, ...)`, whatever `fn.call` is; V8 makes plain calls of these. */
+export const call0 = uncurryThis(call) as (fn: unknown, self: unknown) => unknown
+export const call1 = uncurryThis(call) as (fn: unknown, self: unknown, a: unknown) => unknown
+export const call2 = uncurryThis(call) as (fn: unknown, self: unknown, a: unknown, b: unknown) => unknown
+export const call3 = uncurryThis(call) as (fn: unknown, self: unknown, a: unknown, b: unknown, c: unknown) => unknown
 export const reflectConstruct = Reflect.construct
 export const ownKeys = Reflect.ownKeys
 export const getPrototypeOf = Reflect.getPrototypeOf

@@ -56,7 +56,7 @@ export function createRecorder({ native, producer, config }: RecorderOptions): R
   const frames = new Frames(writer, new ValueEncoder({ ...limits, maxEventBytes: contextBytes }, redact))
   const definitions = new Definitions(native)
   const parts: RecorderParts = { writer, frames, definitions, encoder: new ValueEncoder(limits, redact) }
-  const calls = new Calls(parts)
+  const calls = new Calls(parts, limits)
   const events = new Events(parts, calls, redact)
   const emitters = new Emitters(parts, native, limits, redact)
   const wrapper = new Wrapper(parts, calls)
@@ -71,8 +71,8 @@ export function createRecorder({ native, producer, config }: RecorderOptions): R
     record: (event) => events.record(event),
     define: ((eventType, fields, options) => emitters.define(eventType, fields, options)) as Recorder['define'],
     site: (site) => definitions.site(site),
-    enter: (site, data) => calls.enter(site, data),
-    exit: (call, data) => calls.exit(call, data),
+    enter: calls.enter,
+    exit: calls.exit,
     fail: (call, error) => events.fail(call, error),
     wrap: (fn, options) => wrapper.wrap(fn, options),
     snapshot: (variables, options) => events.snapshot(variables, options),
@@ -80,7 +80,7 @@ export function createRecorder({ native, producer, config }: RecorderOptions): R
     context: () => runner.context(),
     idOf: (call) => {
       const index = calls.table.indexOf(call)
-      return index === 0 ? NOT_RECORDED : formatEventId(writer.producer, calls.table.sequence[index]!)
+      return index === 0 ? NOT_RECORDED : formatEventId(writer.producer, calls.table.sequence(index))
     },
   }
   return {
@@ -139,7 +139,7 @@ class Runner {
       sampled: inherited.isThread ? isSampled(this.#samplingRate, trace) : inherited.sampled,
     })
     if (parent !== undefined) return new Frame(context, -1, SITE_NONE)
-    const site = outer.current === 0 ? outer.baseSite : this.#calls.table.site[outer.current]!
+    const site = outer.current === 0 ? outer.baseSite : this.#calls.table.site(outer.current)
     return new Frame(context, outer.parentSequence, site)
   }
 

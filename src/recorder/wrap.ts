@@ -2,12 +2,22 @@
 import type { Site, Wrappable, WrapOptions } from '../../index.js'
 import type { Calls, RecorderParts } from './calls.js'
 import { isArity, isLine, type SiteFacts } from './definitions.js'
+import { NO_ARGS } from './fast-calls.js'
 import { GeneratorCalls } from './generators.js'
 import * as own from './intrinsics.js'
-import { F64_MISTYPED, F64_SAMPLED_OUT, REASON_NORMAL, REASON_REJECT, REASON_THROW } from './layout.js'
+import { F64_MISTYPED, F64_SAMPLED_OUT, I32_STATE, REASON_NORMAL, REASON_REJECT, REASON_THROW, STATE_OFF } from './layout.js'
 import { imitate, isConstructor } from './imitate.js'
 
 type Callable = (this: unknown, ...args: unknown[]) => unknown
+/** Calls a function with the first `count` of `a`, `b` and `c`. */
+type ShortCall = (target: WrappedFunction, self: unknown, count: number, a: unknown, b: unknown, c: unknown) => unknown
+
+/** How calls of one function are recorded. */
+interface Caller {
+  /** For calls with up to 3 arguments and without `new`, where there is a faster way. */
+  readonly short: ShortCall | undefined
+  readonly any: (self: unknown, newTarget: unknown, ...args: unknown[]) => unknown
+}
 
 /** How one function is wrapped. */
 export interface WrappedFunction {
@@ -22,11 +32,13 @@ export class Wrapper {
   readonly #parts: RecorderParts
   readonly #calls: Calls
   readonly #generators: GeneratorCalls
+  readonly #callShort: ShortCall
 
   constructor(parts: RecorderParts, calls: Calls) {
     this.#parts = parts
     this.#calls = calls
     this.#generators = new GeneratorCalls(parts, calls)
+    this.#callShort = this.#createShortCall()
   }
 
   /** `Recorder.wrap`. What is no function is returned as it is, and counted. */
@@ -42,33 +54,98 @@ export class Wrapper {
       captureArgs: given.captureArgs !== false,
       captureResult: given.captureResult === true,
     }
-    let call: (self: unknown, args: unknown[], newTarget: unknown) => unknown
-    if (own.isGeneratorFunction(fn)) {
-      const isAsync = own.isAsyncFunction(fn)
-      call = (self, args) => this.#generators.call(target, self, args, isAsync)
-    } else if (given.async === true || (given.async !== false && own.isAsyncFunction(fn))) {
-      call = (self, args, newTarget) => this.#callDetached(target, self, args, newTarget)
-    } else {
-      call = (self, args, newTarget) => this.#callSync(target, self, args, newTarget)
-    }
-    const wrapper: Callable = isConstructor(fn)
-      ? function (this: unknown, ...args: unknown[]): unknown {
-          return call(this, args, new.target === wrapper ? fn : new.target)
-        }
-      : {
-          // A method is no constructor and has no `prototype`, like what it stands for.
-          method(this: unknown, ...args: unknown[]): unknown {
-            return call(this, args, undefined)
-          },
-        }.method
+    const wrapper = this.#makeWrapper(target, this.#caller(target, given), isConstructor(fn))
     imitate(wrapper, fn)
     return wrapper as unknown as F
+  }
+
+  /** How calls of a function are recorded. */
+  #caller(target: WrappedFunction, given: WrapOptions): Caller {
+    const { fn } = target
+    if (own.isGeneratorFunction(fn)) {
+      const isAsync = own.isAsyncFunction(fn)
+      return { short: undefined, any: (self, _, ...args) => this.#generators.call(target, self, args, isAsync) }
+    }
+    if (given.async === true || (given.async !== false && own.isAsyncFunction(fn))) {
+      return { short: undefined, any: (self, newTarget, ...args) => this.#callDetached(target, self, args, newTarget) }
+    }
+    return { short: this.#callShort, any: (self, newTarget, ...args) => this.#callSync(target, self, args, newTarget) }
+  }
+
+  /**
+   * The function that stands for another. V8 makes no array of a rest parameter that is only indexed, spread into a call or given to
+   * `Reflect.apply`, so `args` must not be used otherwise here.
+   */
+  #makeWrapper(target: WrappedFunction, { short, any }: Caller, constructs: boolean): Callable {
+    const { fn } = target
+    const { i32 } = this.#parts.writer
+    if (!constructs) {
+      // A method is no constructor and has no `prototype`, like what it stands for.
+      return {
+        method(this: unknown, ...args: unknown[]): unknown {
+          if (i32[I32_STATE] === STATE_OFF) return own.reflectApply(fn, this, args)
+          if (short !== undefined) {
+            if (args.length === 1) return short(target, this, 1, args[0], undefined, undefined)
+            if (args.length === 2) return short(target, this, 2, args[0], args[1], undefined)
+            if (args.length === 0) return short(target, this, 0, undefined, undefined, undefined)
+            if (args.length === 3) return short(target, this, 3, args[0], args[1], args[2])
+          }
+          return any(this, undefined, ...args)
+        },
+      }.method
+    }
+    return function wrapper(this: unknown, ...args: unknown[]): unknown {
+      if (new.target !== undefined) return any(this, new.target === wrapper ? fn : new.target, ...args)
+      if (i32[I32_STATE] === STATE_OFF) return own.reflectApply(fn, this, args)
+      if (short !== undefined) {
+        if (args.length === 1) return short(target, this, 1, args[0], undefined, undefined)
+        if (args.length === 2) return short(target, this, 2, args[0], args[1], undefined)
+        if (args.length === 0) return short(target, this, 0, undefined, undefined, undefined)
+        if (args.length === 3) return short(target, this, 3, args[0], args[1], args[2])
+      }
+      return any(this, undefined, ...args)
+    }
+  }
+
+  /** The fast way of `#callSync`, made once so that V8 knows what it refers to. */
+  #createShortCall(): ShortCall {
+    const { frames } = this.#parts
+    const calls = this.#calls
+    const { fast } = calls
+    return (target, self, count, a, b, c) => {
+      const frame = frames.depth !== 0 ? frames.frame : frames.lookup()
+      const index = fast.enter(frame, target.site, target.captureArgs ? count : NO_ARGS, a, b, c)
+      if (index === 0) {
+        const args = [a, b, c]
+        args.length = count
+        return this.#callSync(target, self, args, undefined)
+      }
+      const outer = frames.frame
+      frames.frame = frame
+      frames.depth++
+      let result: unknown
+      try {
+        if (count === 0) result = own.call0(target.fn, self)
+        else if (count === 1) result = own.call1(target.fn, self, a)
+        else if (count === 2) result = own.call2(target.fn, self, a, b)
+        else result = own.call3(target.fn, self, a, b, c)
+      } catch (thrown) {
+        frames.depth--
+        frames.frame = outer
+        calls.leave(index)
+        calls.exitThrown(index, REASON_THROW, thrown)
+        throw thrown
+      }
+      frames.depth--
+      frames.frame = outer
+      return this.#returned(target, index, result)
+    }
   }
 
   #callSync(target: WrappedFunction, self: unknown, args: unknown[], newTarget: unknown): unknown {
     const { writer, frames } = this.#parts
     if (!writer.isRecording()) return this.#callUnrecorded(target, self, args, newTarget)
-    const frame = frames.depth !== 0 ? frames.frame : frames.lookup()
+    const frame = frames.now()
     if (!frame.context.sampled) return this.#callUnrecorded(target, self, args, newTarget)
     const calls = this.#calls
     const index = calls.enterWrapped(frame, target.site, target.captureArgs ? args : undefined)
@@ -87,13 +164,19 @@ export class Wrapper {
     }
     frames.depth--
     frames.frame = outer
+    return this.#returned(target, index, result)
+  }
+
+  /** Exits a synchronous call that has returned; what its caller gets. */
+  #returned(target: WrappedFunction, index: number, result: unknown): unknown {
+    const calls = this.#calls
     const isPromise = typeof result === 'object' && result !== null && isPlainPromise(result)
     if (!isPromise && !target.captureResult) {
       calls.exitReturning(index)
       return result
     }
     calls.leave(index)
-    if (isPromise) return this.#exitSettled(target, index, result as Promise<unknown>)
+    if (isPromise) return this.#exitSettled(target, index, result)
     calls.exitNormal(index, REASON_NORMAL, true, result)
     return result
   }
