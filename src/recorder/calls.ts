@@ -3,7 +3,7 @@ import type { Call, CaptureLimits, Site } from '../../index.js'
 import { CallTable, ROW_ENTRY_TIME, ROW_F64_SHIFT, ROW_I32_SHIFT, ROW_SEQUENCE, ROW_SITE } from './call-table.js'
 import type { Definitions } from './definitions.js'
 import { thrownFacts } from './error-facts.js'
-import { createFastCalls, type FastCalls, MAX_FAST_ARGS, NO_ARGS } from './fast-calls.js'
+import { createFastCalls, type FastCalls, MAX_FAST_ARGS, NOT_PUT } from './fast-calls.js'
 import { Frame, type Frames } from './frames.js'
 import { monotonicNow } from './intrinsics.js'
 import * as layout from './layout.js'
@@ -58,7 +58,7 @@ export class Calls {
     this.fast = fast
     this.enter = (site, data) => {
       const frame = frames.depth !== 0 ? frames.frame : frames.lookup()
-      const index = data === undefined ? fast.enter(frame, site, NO_ARGS, undefined, undefined, undefined) : 0
+      const index = data === undefined ? fast.enter(frame, site, 0) : 0
       return index === 0 ? this.#enterWith(frame, site, data) : (table.handle(index) as Call)
     }
     this.exit = (call, data) => {
@@ -84,11 +84,14 @@ export class Calls {
 
   /** Enters a wrapped function that has a frame of its own, which is `table.frame[index]`. Returns 0 when the table is full. */
   enterDetached(outer: Frame, site: Site, args: readonly unknown[] | undefined): number {
-    const count = args === undefined ? NO_ARGS : args.length
-    let index = count <= MAX_FAST_ARGS ? this.fast.enterDetached(outer, site, count, args?.[0], args?.[1], args?.[2]) : 0
+    let index = this.fast.enterDetached(outer, site, args === undefined ? 0 : this.#putArgs(args))
     if (index === 0) index = this.#open(outer, site, args, undefined)
     if (index !== 0) this.table.detach(index, new Frame(outer.context, this.table.sequence(index), site))
     return index
+  }
+
+  #putArgs(args: readonly unknown[]): number {
+    return args.length > MAX_FAST_ARGS ? NOT_PUT : this.fast.putArgs(args.length, args[0], args[1], args[2])
   }
 
   /** Takes a wrapped call that returns out of its frame's chain; it stays open until one of the `exit` methods. */

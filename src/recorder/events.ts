@@ -54,9 +54,8 @@ export class Events {
     }
     if (typeof event !== 'object' || event === null) throw invalidArgument('event', event, 'an object')
     // All ordinary reads come first: they may run code that records.
-    const envelope = readEnvelope(event)
+    const { envelope, names } = this.#read(event)
     const tags = checkEnvelope(envelope, this.#redact)
-    const names = ownNames(event)
     for (let i = 0; i < names.length; i++) {
       if (!setHas(KNOWN_FIELDS, names[i]!)) throw unknownField('event', names[i]!, EVENT_FIELDS)
     }
@@ -84,6 +83,16 @@ export class Events {
       failed,
     })
     return envelope.eventId ?? formatEventId(writer.producer, sequence)
+  }
+
+  /** Reads every field once, and the names of all. */
+  #read(event: EventInput): { envelope: Envelope; names: readonly string[] } {
+    try {
+      return { envelope: readEnvelope(event), names: ownNames(event) }
+    } catch {
+      // A getter that throws, or a proxy that has been revoked.
+      throw invalidArgument('event', event, 'an object whose fields can be read')
+    }
   }
 
   /** `Recorder.snapshot`. */

@@ -10,14 +10,15 @@ import * as rows from './call-table.js'
 import type { Frame } from './frames.js'
 import { charCodeAt, monotonicNow, setFloat64 } from './intrinsics.js'
 import * as layout from './layout.js'
+import type { RingWriter } from './ring-writer.js'
 
 const { ENTER_WORDS, EXIT_WORDS, F64_ATTEMPTS, I32_ASLEEP, I32_STATE, KIND_ENTER, KIND_EXIT, STATE_RECORDING } = layout
 const { ROW_ENTRY_TIME, ROW_F64_SHIFT, ROW_GENERATION, ROW_I32_SHIFT, ROW_PARENT, ROW_SEQUENCE, ROW_SITE } = rows
 
 /** Arguments at most that are captured here. */
 export const MAX_FAST_ARGS = 3
-/** For `count`: capture nothing. */
-export const NO_ARGS = -1
+/** `putArgs` could not write the arguments. */
+export const NOT_PUT = -1
 /** Longer strings are left to the general encoder. */
 const MAX_FAST_CHARACTERS = 40
 /** `{ "args": [` fills a word exactly. */
@@ -30,14 +31,21 @@ const MAX_BODY_WORDS = (ARGS_HEAD_BYTES + MAX_FAST_ARGS * (MAX_FAST_CHARACTERS +
 /** What {@link createFastCalls} makes. */
 export interface FastCalls {
   /**
+   * Writes `{ args: [...] }` to where the next entry's body belongs. An `enter` must follow at once.
+   *
+   * @param count How many of `a`, `b` and `c` there are.
+   * @returns Bytes, or `NOT_PUT`: something is no short primitive, a limit stands in the way, or there is no room.
+   */
+  putArgs(count: number, a: unknown, b: unknown, c: unknown): number
+  /**
    * Enters a call, which becomes its frame's current one.
    *
-   * @param count How many of `a`, `b` and `c` to capture as `args`, or `NO_ARGS`.
+   * @param bodyBytes What `putArgs` has returned; 0: no body.
    * @returns The call's index, or 0: nothing was done.
    */
-  enter(frame: Frame, site: number, count: number, a: unknown, b: unknown, c: unknown): number
+  enter(frame: Frame, site: number, bodyBytes: number): number
   /** Enters a call that is not to be current; the caller gives it its frame. */
-  enterDetached(frame: Frame, site: number, count: number, a: unknown, b: unknown, c: unknown): number
+  enterDetached(frame: Frame, site: number, bodyBytes: number): number
   /** Exits the current call of a frame, normally. Returns whether it did. */
   exit(index: number): boolean
   /** Exits a call that is in no chain, normally. Returns whether it did. */
@@ -50,26 +58,18 @@ export function createFastCalls(parts: RecorderParts, table: rows.CallTable, lim
   const { i32, f64, i64 } = writer
   const { siteIds } = definitions
   const { slotOwner } = frames
-  const putArgs = createArgsEncoder(writer.u8, limits)
 
   /** Writes the record and its row, all but the row's place in a chain. */
-  function writeEntry(frame: Frame, site: number, count: number, a: unknown, b: unknown, c: unknown): number {
+  function writeEntry(frame: Frame, site: number, bodyBytes: number): number {
     const { context } = frame
     const { slot } = context
     const { at } = writer
     const index = table.free
     const siteId = siteIds[site]!
-    const isRoom = at + ENTER_WORDS + (count >= 0 ? MAX_BODY_WORDS : 0) < writer.limit
-    if (!(siteId >= 0) || index === 0 || !isRoom || slotOwner[slot] !== context || i32[I32_STATE] !== STATE_RECORDING) return 0
-    const i = at * 2
-    let bodyBytes = 0
-    if (count >= 0) {
-      bodyBytes = putArgs((at + ENTER_WORDS) * 8, count, a, b, c)
-      if (bodyBytes === 0) return 0
-      i32[i + ENTER_WORDS * 2] = ARGS_HEAD_LOW
-      i32[i + ENTER_WORDS * 2 + 1] = ARGS_HEAD_HIGH
-    }
     const words = ENTER_WORDS + ((bodyBytes + 7) >>> 3)
+    const isPossible = siteId >= 0 && index !== 0 && at + words < writer.limit && slotOwner[slot] === context
+    if (!isPossible || bodyBytes === NOT_PUT || i32[I32_STATE] !== STATE_RECORDING) return 0
+    const i = at * 2
     i64[at + 1] = monotonicNow()
     const sequence = f64[F64_ATTEMPTS]!
     f64[F64_ATTEMPTS] = sequence + 1
@@ -91,16 +91,16 @@ export function createFastCalls(parts: RecorderParts, table: rows.CallTable, lim
     return index
   }
 
-  function enter(frame: Frame, site: number, count: number, a: unknown, b: unknown, c: unknown): number {
-    const index = writeEntry(frame, site, count, a, b, c)
+  function enter(frame: Frame, site: number, bodyBytes: number): number {
+    const index = writeEntry(frame, site, bodyBytes)
     if (index === 0) return 0
     table.link(index, frame)
     if (i32[I32_ASLEEP] !== 0) writer.wake()
     return index
   }
 
-  function enterDetached(frame: Frame, site: number, count: number, a: unknown, b: unknown, c: unknown): number {
-    const index = writeEntry(frame, site, count, a, b, c)
+  function enterDetached(frame: Frame, site: number, bodyBytes: number): number {
+    const index = writeEntry(frame, site, bodyBytes)
     if (index !== 0 && i32[I32_ASLEEP] !== 0) writer.wake()
     return index
   }
@@ -146,11 +146,12 @@ export function createFastCalls(parts: RecorderParts, table: rows.CallTable, lim
     return true
   }
 
-  return { enter, enterDetached, exit, exitDetached }
+  return { putArgs: createArgsEncoder(writer, limits), enter, enterDetached, exit, exitDetached }
 }
 
-/** Makes the function that writes arguments, and what closes them, behind the head; it returns the body's bytes or 0. */
-function createArgsEncoder(u8: Uint8Array, limits: Readonly<CaptureLimits>) {
+/** Makes {@link FastCalls.putArgs}. */
+function createArgsEncoder(writer: RingWriter, limits: Readonly<CaptureLimits>): FastCalls['putArgs'] {
+  const { i32, u8 } = writer
   const view = new DataView(u8.buffer)
   const maxCharacters = Math.min(MAX_FAST_CHARACTERS, limits.maxStringLength)
   const isAllowed = limits.maxDepth >= 2 && limits.maxItems >= MAX_FAST_ARGS
@@ -194,15 +195,18 @@ function createArgsEncoder(u8: Uint8Array, limits: Readonly<CaptureLimits>) {
     return position + 1
   }
 
-  return function putArgs(start: number, count: number, a: unknown, b: unknown, c: unknown): number {
-    if (!isAllowed) return 0
-    let position = start + ARGS_HEAD_BYTES
+  return function putArgs(count: number, a: unknown, b: unknown, c: unknown): number {
+    const body = writer.at + ENTER_WORDS
+    if (!isAllowed || body + MAX_BODY_WORDS >= writer.limit) return NOT_PUT
+    let position = body * 8 + ARGS_HEAD_BYTES
     if (count > 0) position = put(position, a)
     if (count > 1 && position !== 0) position = put(position, b)
     if (count > 2 && position !== 0) position = put(position, c)
-    if (position === 0) return 0
+    if (position === 0) return NOT_PUT
+    i32[body * 2] = ARGS_HEAD_LOW
+    i32[body * 2 + 1] = ARGS_HEAD_HIGH
     u8[position] = layout.TAG_END
     u8[position + 1] = layout.TAG_END
-    return position + 2 - start
+    return position + 2 - body * 8
   }
 }

@@ -172,7 +172,8 @@ class Runner {
     if (given === undefined) return inherited
     const tags = readTags(given, this.#redact, () => this.#countMistyped())
     if (tags === undefined) return inherited
-    return inherited === null ? tags : new Map([...inherited, ...tags])
+    const merged = new Map([...(inherited ?? []), ...tags])
+    return merged.size === 0 ? null : merged
   }
 
   #countMistyped(): void {

@@ -179,6 +179,8 @@ export class RingWriter {
     } else {
       if (!this.#lossPending) this.i64[I64_LOST_SINCE] = since
       this.#lossPending = true
+      // A smaller record may still fit, but not before the loss has been told: records are numbered by counting.
+      this.limit = 0
       this.f64[F64_ATTEMPTS] = sequence + 1
       this.f64[F64_LOST_RING_FULL]!++
     }
@@ -211,7 +213,7 @@ export class RingWriter {
   }
 
   #full(freeWords: number): number {
-    this.limit = Math.min(this.#endWord, this.at + Math.max(0, freeWords))
+    this.limit = this.#lossPending ? 0 : Math.min(this.#endWord, this.at + Math.max(0, freeWords))
     return RING_FULL
   }
 

@@ -1,5 +1,5 @@
 /** Custom tags as they are stored: text by name. */
-import { getDescriptor, isProxy, ownKeys } from './intrinsics.js'
+import { getDescriptor, isNativeError, isProxy, ownKeys } from './intrinsics.js'
 
 /** The tags of a context; iteration order is the order in which they are stored. */
 export type StoredTags = ReadonlyMap<string, string>
@@ -19,7 +19,8 @@ export function readTags(
   redact: ReadonlySet<string>,
   refuse: (name: string, value: unknown) => void,
 ): Map<string, string> | undefined {
-  if (typeof tags !== 'object' || tags === null || isProxy(tags) || Array.isArray(tags)) {
+  // On Node 20 even the descriptors of an error's own fields run user code.
+  if (typeof tags !== 'object' || tags === null || isProxy(tags) || Array.isArray(tags) || isNativeError(tags)) {
     refuse('', tags)
     return undefined
   }

@@ -8,20 +8,27 @@ const LOOP_CHARACTERS = 40
 /**
  * Writes `text` as UTF-8 and returns the number of bytes; a lone surrogate becomes U+FFFD.
  *
- * @param bytes Where to; at least `3 * text.length` bytes must follow `offset`.
+ * @param bytes Where to; the text must fit behind `offset`; `3 * text.length` bytes are always enough.
  * @param buffer The same memory as `bytes`.
  * @example
  * writeUtf8(bytes, buffer, 0, 'naïve') // 6
  */
 export function writeUtf8(bytes: Uint8Array, buffer: Buffer, offset: number, text: string): number {
   const length = text.length
-  if (length > LOOP_CHARACTERS) return utf8Write(buffer, text, offset, length * 3)
+  if (length > LOOP_CHARACTERS) return writeLongUtf8(buffer, offset, text)
   for (let i = 0; i < length; i++) {
     const code = charCodeAt(text, i)
-    if (code > 127) return utf8Write(buffer, text, offset, length * 3)
+    if (code > 127) return writeLongUtf8(buffer, offset, text)
     bytes[offset + i] = code
   }
   return length
+}
+
+/** Node 24 and newer refuse a length beyond the buffer's end, which older versions clamp. */
+function writeLongUtf8(buffer: Buffer, offset: number, text: string): number {
+  const room = buffer.length - offset
+  const needed = text.length * 3
+  return utf8Write(buffer, text, offset, needed < room ? needed : room)
 }
 
 /**

@@ -2,7 +2,6 @@
 import type { Site, Wrappable, WrapOptions } from '../../index.js'
 import type { Calls, RecorderParts } from './calls.js'
 import { isArity, isLine, type SiteFacts } from './definitions.js'
-import { NO_ARGS } from './fast-calls.js'
 import { GeneratorCalls } from './generators.js'
 import * as own from './intrinsics.js'
 import { F64_MISTYPED, F64_SAMPLED_OUT, I32_STATE, REASON_NORMAL, REASON_REJECT, REASON_THROW, STATE_OFF } from './layout.js'
@@ -114,7 +113,7 @@ export class Wrapper {
     const { fast } = calls
     return (target, self, count, a, b, c) => {
       const frame = frames.depth !== 0 ? frames.frame : frames.lookup()
-      const index = fast.enter(frame, target.site, target.captureArgs ? count : NO_ARGS, a, b, c)
+      const index = fast.enter(frame, target.site, target.captureArgs ? fast.putArgs(count, a, b, c) : 0)
       if (index === 0) {
         const args = [a, b, c]
         args.length = count

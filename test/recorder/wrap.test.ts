@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
+import { anything, array, assert, constant, constantFrom, double, integer, oneof, property, string } from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { EventRecord } from './decode.js'
 import { setup, type Setup } from './setup.js'
@@ -261,6 +262,62 @@ describe('generators', () => {
       'enter pages in -', 'event note in pages', 'exit pages abandoned',
       'enter fails in -', 'exit fails reject',
     ])
+  })
+})
+
+describe('short calls', () => {
+  test('arguments are captured as anything else is, whatever they are and wherever the ring ends', () => {
+    const primitive = oneof(integer(), double(), constantFrom(-0, undefined, null, true, false), string({ maxLength: 50 }), string({ unit: 'grapheme', maxLength: 4 }))
+    const args = array(oneof({ weight: 5, arbitrary: primitive }, { weight: 1, arbitrary: anything() }), { maxLength: 5 })
+    const limits = oneof(constant({}), constantFrom({ maxStringLength: 4 }, { maxItems: 1 }, { maxItems: 2 }, { maxDepth: 1 }))
+    const seed = Date.now() ^ process.pid
+    console.log(`seed ${seed}`)
+    assert(
+      property(limits, integer({ min: 0, max: 8191 }), array(args, { maxLength: 30 }), (given, position, calls) => {
+        const { recorder, reader, counters } = setup({ limits: given, position })
+        const seen: unknown[][] = []
+        const wrapped = recorder.wrap(function (...received: unknown[]) { seen.push(received) })
+        const arrow = recorder.wrap(async (...received: unknown[]) => { seen.push(received) })
+        for (const values of calls) {
+          seen.length = 0
+          wrapped(...values)
+          void arrow(...values)
+          expect(seen).toStrictEqual([values, values])
+          recorder.record({ eventType: 'oracle', data: { args: values } })
+          const events = reader.events().filter((event) => event.kind !== 'exit')
+          expect(events.map((event) => event.kind)).toEqual(['enter', 'enter', 'event'])
+          const [first, second, oracle] = events.map((event) => [event.data, event.cuts])
+          expect(first).toStrictEqual(oracle)
+          expect(second).toStrictEqual(oracle)
+        }
+        expect(counters().lost).toBe(0)
+      }),
+      { seed, numRuns: 150 },
+    )
+  })
+
+  test('switched off, a wrapper only passes on', () => {
+    const { recorder, reader, counters } = setup()
+    const holder = { n: 1, sum: recorder.wrap(function (this: { n: number }, ...values: number[]) { return values.reduce((sum, value) => sum + value, this.n) }) }
+    class Point { readonly x: number; constructor(x: number) { this.x = x } }
+    const Wrapped = recorder.wrap(Point)
+    recorder.enabled = false
+    expect([holder.sum(), holder.sum(1), holder.sum(1, 2, 3), holder.sum(1, 2, 3, 4)]).toEqual([1, 2, 7, 11])
+    expect(new Wrapped(3).x).toBe(3)
+    expect(recorder.wrap(() => 'arrow')()).toBe('arrow')
+    expect(reader.read()).toEqual([])
+    expect(counters()).toMatchObject({ attempts: 0, afterClose: 0 })
+  })
+
+  test('a call that was entered fast is exited although the ring has filled up since', () => {
+    const { recorder, reader, counters } = setup()
+    const fill = recorder.wrap((n: number) => {
+      while (counters().lost === 0) recorder.record({ eventType: 'log' })
+      return n
+    })
+    expect(fill(7)).toBe(7)
+    const kinds = reader.events().map((event) => event.kind)
+    expect([kinds[0], kinds.at(-1)]).toEqual(['enter', 'exit'])
   })
 })
 
