@@ -1,7 +1,7 @@
 /** EMIT records with absent, mistyped, cut or alternative values, in unnamed contexts, or in a ring that looks full. */
 import { asIntN, monotonicNow, utf8ByteLength, utf8Write } from './intrinsics.js'
 import { causeOf, type RecorderParts } from './calls.js'
-import type { EmitterShape } from './emitter.js'
+import type { EmitterShape } from './emitter-source.js'
 import type { Frame } from './frames.js'
 import * as layout from './layout.js'
 import { RING_FULL } from './ring-writer.js'

@@ -9,8 +9,8 @@ import type { DefineOptions, Emitter, FieldType } from '../../index.js'
 import { invalidArgument, KinescopeError, unknownField } from '../errors.js'
 import type { NativeStore } from '../native.js'
 import type { RecorderParts } from './calls.js'
-import { MAX_INTERNED_CHARACTERS } from './definitions.js'
 import { SlowEmitter } from './emitter-slow.js'
+import { type EmitterShape, sourceOfEmitter } from './emitter-source.js'
 import { monotonicNow, mapGet } from './intrinsics.js'
 import * as layout from './layout.js'
 import { writeUtf8 } from './text.js'
@@ -18,22 +18,6 @@ import { writeUtf8 } from './text.js'
 /** Fields of one emitter at most. */
 const MAX_FIELDS = 256
 const { FIELD_TYPES, STATES_PER_GROUP } = layout
-
-/** What is fixed about one emitter. */
-export interface EmitterShape {
-  readonly id: number
-  readonly names: readonly string[]
-  readonly types: readonly FieldType[]
-  /** Fields that are never captured. */
-  readonly redacted: readonly boolean[]
-  readonly coarse: boolean
-  /** Words before the fields: 4, and the groups of states beyond the first. */
-  readonly headWords: number
-  /** Characters of one string field. */
-  readonly maxStringLength: number
-  /** Bytes of all string fields together. */
-  readonly maxTextBytes: number
-}
 
 /** Defines emitters. */
 export class Emitters {
@@ -120,110 +104,6 @@ function checkFields(eventType: unknown, fields: unknown): { names: string[]; ty
   return { names, types }
 }
 
-/** How many words from the record's start the field's own word is. */
-function fieldWord(shape: EmitterShape, field: number): number {
-  return shape.headWords + field
-}
-
-/** JavaScript source of the condition under which a field's value is not plain. */
-function unlikelyCondition(type: FieldType, field: number): string {
-  switch (type) {
-    case 'bool':
-      return `typeof v${field} !== 'boolean'`
-    case 'utf8':
-      return `typeof v${field} !== 'string'`
-    case 'symbol':
-      return `typeof v${field} !== 'string' || (s${field} = idOf(strings, v${field})) === undefined`
-    default:
-      return `typeof v${field} !== 'number'`
-  }
-}
-
-function storeField(shape: EmitterShape, field: number): string {
-  const word = fieldWord(shape, field)
-  switch (shape.types[field]!) {
-    case 'bool':
-      return `i[n + ${word * 2}] = v${field} ? 1 : 0`
-    case 'symbol':
-      return `i[n + ${word * 2}] = s${field}`
-    case 'utf8':
-      return `end += i[n + ${word * 2}] = write(u8, buffer, end, v${field})`
-    default:
-      return `f[at + ${word}] = v${field}`
-  }
-}
-
-/** i32 stores of the states, all fields being plain. */
-function storeStates(shape: EmitterShape): string[] {
-  const stores: string[] = []
-  const count = shape.names.length
-  const groups = Math.ceil(count / STATES_PER_GROUP)
-  // Groups beyond the first come in pairs of halves; the last half may belong to none.
-  for (let group = 0; group < 1 + (shape.headWords - layout.EMIT_WORDS) * 2; group++) {
-    let states = 0
-    for (let bit = 0; bit < STATES_PER_GROUP && group < groups; bit++) {
-      if (group * STATES_PER_GROUP + bit < count) states |= layout.FIELD_PLAIN << (bit * 2)
-    }
-    stores.push(`i[n + ${7 + group}] = ${states}`)
-  }
-  return stores
-}
-
-/**
- * Source of the function. Its bytecode has to stay below V8's limit for inlining (460 bytes) with as many fields as can be:
- * hence the local aliases, the truth of numbers as conditions, and one `try` around all.
- *
- * It opens with a literal of the names. V8 keeps one hidden class for all literals with the same names, so that of `define`'s
- * own argument, whose fields are strings, is that of the events: numbers would be boxed before they are stored there.
- * Once a small integer has been seen there as well, V8 expects anything, and a literal that goes no further is never made.
- */
-function sourceOf(shape: EmitterShape): string {
-  const sample = shape.names.map((name) => `${JSON.stringify(name)}: 0`).join(', ')
-  const all = shape.names.map((_, field) => field)
-  const texts = all.filter((field) => shape.types[field] === 'utf8')
-  const symbols = all.filter((field) => shape.types[field] === 'symbol')
-  const reads = shape.names.map((name, field) => `v${field} = fields[${JSON.stringify(name)}]`).join(', ')
-  const fixedWords = shape.headWords + shape.names.length
-  const hasText = texts.length > 0
-  const computed = [...symbols.map((field) => `s${field}`), ...(hasText ? ['text'] : [])]
-  const conditions = all.map((field) => unlikelyCondition(shape.types[field]!, field))
-  const characters = texts.map((field) => `v${field}.length`)
-  // An interned string is longer only where the limit is below what is interned at all.
-  const limited = shape.maxStringLength < MAX_INTERNED_CHARACTERS ? symbols.map((field) => `v${field}.length`) : []
-  for (const length of [...characters, ...limited]) conditions.push(`${length} > ${shape.maxStringLength}`)
-  if (hasText) conditions.push(`(text = (${characters.join(' + ')}) * 3) > ${shape.maxTextBytes}`)
-  conditions.push(`at + ${fixedWords}${hasText ? ' + ((text + 7) >>> 3)' : ''} >= writer.limit`)
-  conditions.push('owners[slot] !== context')
-  const numbersFirst = [...all.filter((field) => !texts.includes(field)), ...texts]
-  const wake = `if (i[${layout.I32_ASLEEP}]) wake()`
-  return `({ ${sample} })
-return function emit(fields) {
-  const i = i32
-  const state = i[${layout.I32_STATE}]
-  if (state !== ${layout.STATE_RECORDING}) { if (state) off(); return }
-  try {
-    const ${reads}${computed.length > 0 ? `; let ${computed.join(', ')}` : ''}
-    const frame = frames.depth ? frames.frame : frames.lookup()
-    const context = frame.context, slot = context.slot, at = writer.at
-    if (${conditions.join(' || ')}) { slow(${all.map((field) => `v${field}`).join(', ')}); return }
-    const f = f64, n = at * 2
-    ${hasText ? `const start = (at + ${fixedWords}) * 8; let end = start` : ''}
-    ${numbersFirst.map((field) => storeField(shape, field)).join('\n    ')}
-    ${hasText ? `const words = ${fixedWords} + ((end - start + 7) >>> 3)` : ''}
-    ${shape.coarse ? `${wake}; f[at + 1] = f[${layout.F64_TICK}]` : 'i64[at + 1] = now()'}
-    f[at + 2] = frame.parentSequence
-    f[${layout.F64_ATTEMPTS}]++
-    i[n + 1] = ${shape.coarse ? `slot | ${layout.FLAG_COARSE_TIME}` : 'slot'}
-    i[n + 6] = ${shape.id}
-    ${storeStates(shape).join('\n    ')}
-    i[n + ${hasText ? 'words * 2' : fixedWords * 2}] = 0
-    i[n] = ${hasText ? `${layout.KIND_EMIT} | (words << 8)` : layout.KIND_EMIT | (fixedWords << 8)}
-    writer.at = at + ${hasText ? 'words' : fixedWords}
-    ${shape.coarse ? '' : wake}
-  } catch { unreadable() }
-}`
-}
-
 function generate(shape: EmitterShape, parts: RecorderParts): Emitter {
   const { writer, frames, definitions } = parts
   const slow = new SlowEmitter(shape, parts)
@@ -249,6 +129,6 @@ function generate(shape: EmitterShape, parts: RecorderParts): Emitter {
     slow: (...values: unknown[]) => slow.emit(values),
     unreadable: () => slow.unreadable(),
   }
-  const factory = compileFunction(sourceOf(shape), Object.keys(scope)) as (...values: unknown[]) => Emitter
+  const factory = compileFunction(sourceOfEmitter(shape), Object.keys(scope)) as (...values: unknown[]) => Emitter
   return factory(...Object.values(scope))
 }
