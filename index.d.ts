@@ -821,6 +821,34 @@ export interface DataAccess {
    * console.log(scope.dataAccess.getEventSync(id).eventType) // log
    */
   getEventSync(id: EventId, options?: { timeoutMs?: number }): Event | null
+  /**
+   * Counts, sums, averages, extremes and quantiles of groups of events.
+   *
+   * @throws {KinescopeError} `INVALID_ARGUMENT` for an unknown option, a wrong value, or two columns of one name;
+   * `UNKNOWN_FIELD` with the `nearest` names in its details; `TYPE_MISMATCH` when a function of numbers is asked of a column
+   * without any; `CLOSED`; `RESOURCE_EXHAUSTED` above 10 million groups or distinct values, and as `queryEvents`; the
+   * signal's reason when `filters.signal` is aborted.
+   * @example
+   * for (const ms of [1, 2, 30]) scope.recorder.record({ eventType: 'request', tags: { route: '/cart' }, data: { ms } })
+   * const result = await scope.dataAccess.aggregateEvents({
+   *   groupBy: ['tags.route'],
+   *   aggregations: { requests: { count: '*' }, slowest: { max: 'data.ms' }, p50: { quantile: 'data.ms', q: 0.5, exact: true } },
+   *   filters: { eventTypes: ['request'] },
+   * })
+   * for (const { requests, slowest, p50 } of result.rows()) console.log(requests, slowest, p50) // 3 30 2
+   * result.release()
+   */
+  aggregateEvents(options: AggregateOptions): Promise<AggregateResult>
+  /**
+   * {@link DataAccess.aggregateEvents} that blocks this thread.
+   *
+   * @throws {KinescopeError} As there; `RESOURCE_EXHAUSTED` also when it takes longer than `timeoutMs`.
+   * @example
+   * scope.recorder.record({ eventType: 'log' })
+   * const [all] = scope.dataAccess.aggregateEventsSync({ aggregations: { n: { count: '*' } } }).rows()
+   * console.log(all.n) // 1
+   */
+  aggregateEventsSync(options: AggregateOptionsSync): AggregateResult
 }
 
 /** Calls that were open at a time. */
@@ -939,6 +967,91 @@ export interface QueryResult<Row = Event> extends Iterable<Row>, Disposable {
    *
    * @example
    * const result = await scope.dataAccess.queryEvents()
+   * result.release()
+   */
+  release(): void
+}
+
+/**
+ * A function of a group's values. Absent values are skipped; all functions but the counts also skip what is no number, and
+ * take a tag for the number that its text is. Of no values `count` and `countDistinct` are 0, the others `null`.
+ *
+ * - `count`: `'*'` counts events, a field those that have it.
+ * - `countDistinct`: objects and arrays do not count; numbers of equal value are one.
+ * - `sum`: exact where all values of all groups are integers; with a float among them all sums of the column are floats.
+ * - `quantile`: the value of the nearest rank, `ceil(q * n)`. `q` is from 0 to 1. Unless `exact` is true, it is estimated,
+ *   in little memory, with a relative error of at most {@link AggregateResult.quantileError}. Default: false.
+ */
+export type Aggregation =
+  | { readonly count: Field }
+  | { readonly countDistinct: Field }
+  | { readonly sum: Field }
+  | { readonly avg: Field }
+  | { readonly min: Field }
+  | { readonly max: Field }
+  | { readonly quantile: Field; readonly q: number; readonly exact?: boolean }
+
+/** What to group and to compute. No two columns of the answer may have the same name. */
+export interface AggregateOptions {
+  /**
+   * Events with equal values of all of these are a group; what is absent, an object or an array is a value of its own.
+   * Columns are named as asked for. `'mfa'` stands for `module`, `function` and `arity`; `timeBucketNs` makes a column
+   * `time_bucket`: `timestamp` rounded down to a multiple of so many nanoseconds. Default: everything is one group.
+   */
+  groupBy?: readonly (Field | 'mfa' | { readonly timeBucketNs: bigint | number })[]
+  /** What to compute of each group, by the name of its column; not `and`, `or`, `not` or `__proto__`. */
+  aggregations: { readonly [name: string]: Aggregation }
+  /** Which events; the filtering part of a query. Default: all. */
+  filters?: Omit<QueryOptions, 'limit' | 'offset' | 'sortBy' | 'sortOrder' | 'projection'>
+  /** Which groups: a condition on the columns of the answer. Default: all. */
+  having?: Condition
+  /** Columns of the answer; ties are ordered by the groups' keys, ascending. Absent values come last either way. */
+  orderBy?: readonly { readonly field: string; readonly order?: 'asc' | 'desc' }[]
+  /** Groups at most, a non-negative safe integer. Default: all. */
+  limit?: number
+}
+
+/** {@link AggregateOptions} of a call that blocks. */
+export interface AggregateOptionsSync extends Omit<AggregateOptions, 'filters'> {
+  /** Which events; the filtering part of a query. Default: all. */
+  filters?: Omit<QueryOptions, 'limit' | 'offset' | 'sortBy' | 'sortOrder' | 'projection' | 'signal'>
+  /** Milliseconds until `RESOURCE_EXHAUSTED`, 1 to 60,000. Default 1000. */
+  timeoutMs?: number
+}
+
+/** The answer to an aggregate: groups of one snapshot of the log. */
+export interface AggregateResult extends Disposable {
+  /**
+   * The groups as an Arrow table: the keys' columns, then the aggregations'. A column of events keeps its type. Counts are
+   * `int64`; sums `decimal128(38, 0)`, or `float64`; averages and estimated quantiles `float64`. What comes from paths has
+   * the type of its values: `int64`, `float64`, `bool` or `utf8`, `decimal128(38, 0)` for larger integers, and JSON text for
+   * values of several types that none of these holds.
+   */
+  readonly table: Table
+  /**
+   * The groups as plain objects by the names of their columns. Integers are numbers when safe, else bigints; `seq`,
+   * `timestamp`, `wall_time` and `time_bucket` are bigints always, and ids texts.
+   *
+   * @throws {KinescopeError} `CLOSED` after `release()`.
+   * @example
+   * scope.recorder.record({ eventType: 'log' })
+   * const result = await scope.dataAccess.aggregateEvents({ groupBy: ['pid'], aggregations: { n: { count: '*' } } })
+   * console.log(result.rows()[0].pid) // main
+   */
+  // oxlint-disable-next-line typescript/no-explicit-any -- the types are those that the aggregations ask for
+  rows(): Record<string, any>[]
+  /** Relative error of the quantiles, at most: 1/64, or 0 when all of them are exact. */
+  readonly quantileError: number
+  /** Exclusive: the answer holds for all events with `seq < snapshot`. */
+  readonly snapshot: bigint
+  /** What is known to be missing from the queried time range. */
+  readonly lost: Lost
+  /**
+   * Gives the memory back without waiting for the garbage collector. Afterwards the table, its vectors and `rows()` throw
+   * `CLOSED`; slices and typed arrays taken earlier stay readable. Idempotent.
+   *
+   * @example
+   * const result = await scope.dataAccess.aggregateEvents({ aggregations: { n: { count: '*' } } })
    * result.release()
    */
   release(): void

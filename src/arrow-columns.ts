@@ -3,6 +3,7 @@ import {
   Bool,
   type Data,
   type DataType,
+  Decimal,
   Dictionary,
   Field,
   Float64,
@@ -73,6 +74,8 @@ export const EVENT_SCHEMA = new Schema([
 
 const EVENT_FIELDS = new Map(EVENT_SCHEMA.fields.map((field) => [field.name as string, field as Field]))
 const PROJECTED_TYPES: Readonly<Record<string, DataType>> = { i64: new Int64(), f64: new Float64(), bool: new Bool(), utf8: new Utf8(), json: new Utf8() }
+/** As the addon makes exact sums. */
+const EXACT_SUM = new Decimal(0, 38, 128)
 const EMPTY = new ArrayBuffer(8)
 
 /**
@@ -84,8 +87,21 @@ export function projectedSchema(projection: readonly ProjectedField[], types: re
   return new Schema(projection.map(({ name }, index) => EVENT_FIELDS.get(types[index]!) ?? new Field(name, PROJECTED_TYPES[types[index]!]!, true)))
 }
 
+/**
+ * The schema of an answer with groups.
+ *
+ * @param types As `NativeAggregate.types` gives them.
+ */
+export function aggregateSchema(names: readonly string[], types: readonly string[]): Schema {
+  const typeOf = (type: string): DataType => EVENT_FIELDS.get(type)?.type ?? PROJECTED_TYPES[type] ?? EXACT_SUM
+  return new Schema(names.map((name, index) => new Field(name, typeOf(types[index]!), true)))
+}
+
+/** The part of an answer that has its columns. */
+export type NativeColumns = Pick<NativeAnswer, 'layout' | 'bufferInfos' | 'buffer' | 'release'>
+
 /** Reads the description that `NativeAnswer.layout` gives; see there. */
-export function readBatches(answer: NativeAnswer, schema: Schema, buffers: BufferCache): Batch[] {
+export function readBatches(answer: NativeColumns, schema: Schema, buffers: BufferCache): Batch[] {
   const layout = answer.layout()
   const infos = answer.bufferInfos()
   let at = 0
@@ -204,6 +220,7 @@ function makeOne(type: DataType, column: Column, all: Data[]): Data {
     return makeData({ ...common, type, children })
   }
   if (type instanceof Bool) return makeData({ ...common, type, data: bytes(first!) })
+  if (type instanceof Decimal) return makeData({ ...common, type, data: typedArray('line', first!) })
   if (type instanceof Float64) return makeData({ ...common, type, data: typedArray('float', first!) })
   if (type instanceof Uint64) return makeData({ ...common, type, data: typedArray('seq', first!) })
   if (type instanceof Uint32) return makeData({ ...common, type, data: typedArray('line', first!) })

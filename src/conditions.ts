@@ -7,6 +7,8 @@ import { allOf, anyOf, negated, type Node } from './plan.js'
 const OPERATORS = ['eq', 'ne', 'lt', 'lte', 'gt', 'gte', 'in', 'notIn', 'exists', 'contains', 'startsWith', 'matches'] as const
 type Operator = (typeof OPERATORS)[number]
 
+type ResolveField = (name: string, where: string) => QueryField
+
 /** A level becomes four levels of JSON at most, and readers of JSON commonly stop at 128. */
 const MAX_CONDITION_LEVELS = 28
 const MFA_FIELDS = ['module', 'function', 'arity']
@@ -27,22 +29,24 @@ export function isPlainObject(value: unknown): value is Readonly<Record<string, 
  * Reduces a `Condition`: `ne`, `notIn` and `null` become `not`, `eq`, `in` and `exists`.
  *
  * @param where The argument that holds it.
+ * @param resolve Finds the field that a name stands for.
  * @throws {KinescopeError} `INVALID_ARGUMENT`, `UNKNOWN_FIELD`, `TYPE_MISMATCH`.
  * @example
  * resolveCondition({ pid: { ne: 'main' } }, 'where')
  * // { not: { test: { field: { column: 'pid' }, op: 'eq', value: { text: 'main' } } } }
  */
-export function resolveCondition(condition: unknown, where: string, level = 1): Node {
+export function resolveCondition(condition: unknown, where: string, resolve: ResolveField = resolveField, level = 1): Node {
   if (!isPlainObject(condition)) throw invalidArgument(where, condition, 'a condition: an object of fields, and, or, not')
   if (level > MAX_CONDITION_LEVELS) {
-    throw new KinescopeError('INVALID_ARGUMENT', `where: expected at most ${MAX_CONDITION_LEVELS} conditions inside each other, got more`, { field: 'where' })
+    const root = where.split(/[.[]/, 1)[0]!
+    throw new KinescopeError('INVALID_ARGUMENT', `${root}: expected at most ${MAX_CONDITION_LEVELS} conditions inside each other, got more`, { field: root })
   }
   const parts = Object.entries(condition).map(([name, value]) => {
     const here = `${where}.${name}`
-    if (name === 'and') return allOf(resolveList(value, here, level))
-    if (name === 'or') return anyOf(resolveList(value, here, level))
-    if (name === 'not') return negated(resolveCondition(value, here, level + 1))
-    return resolveTests(resolveField(name, where), value, here)
+    if (name === 'and') return allOf(resolveList(value, here, resolve, level))
+    if (name === 'or') return anyOf(resolveList(value, here, resolve, level))
+    if (name === 'not') return negated(resolveCondition(value, here, resolve, level + 1))
+    return resolveTests(resolve(name, where), value, here)
   })
   return allOf(parts)
 }
@@ -73,9 +77,9 @@ export function resolveTags(tags: unknown): Node {
   return allOf(tests)
 }
 
-function resolveList(list: unknown, where: string, level: number): Node[] {
+function resolveList(list: unknown, where: string, resolve: ResolveField, level: number): Node[] {
   if (!Array.isArray(list)) throw invalidArgument(where, list, 'an array of conditions')
-  return Array.from(list as unknown[], (item, index) => resolveCondition(item, `${where}[${index}]`, level + 1))
+  return Array.from(list as unknown[], (item, index) => resolveCondition(item, `${where}[${index}]`, resolve, level + 1))
 }
 
 function resolveTests(field: QueryField, value: unknown, where: string): Node {

@@ -1,5 +1,8 @@
 /** Questions about what was recorded. */
 import type {
+  AggregateOptions,
+  AggregateOptionsSync,
+  AggregateResult,
   CallStack,
   DataAccess,
   Event,
@@ -11,9 +14,11 @@ import type {
   QueryResult,
   State,
 } from '../index.js'
+import { resolveAggregate } from './aggregate-options.js'
+import { Groups } from './aggregate-result.js'
 import { BufferCache } from './arrow-columns.js'
 import { invalidArgument, unknownField } from './errors.js'
-import { awaitNative, callNative, native, type NativeAnswer, type NativeRing, type NativeStore } from './native.js'
+import { awaitNative, callNative, native, type NativeAnswer, type NativeCancel, type NativeRing, type NativeStore } from './native.js'
 import type { ProjectedField } from './projection.js'
 import { callStackOf, STATE_EVENT_TYPES, stateOf } from './past.js'
 import {
@@ -99,10 +104,23 @@ export class Access implements DataAccess {
     const { store, ring, head, ensureOpen } = this.#thread
     const signal = resolveSignal(givenSignal)
     ensureOpen()
-    if (signal === undefined) return this.#answer(await awaitNative(() => store.query(resolved, ring, head(), null)), projection)
-    const cancel = new native.NativeCancel()
-    const answer = await untilAborted(signal, () => cancel.cancel(), () => awaitNative(() => store.query(resolved, ring, head(), cancel)))
-    return this.#answer(answer, projection)
+    return this.#answer(await abortable(signal, (cancel) => store.query(resolved, ring, head(), cancel)), projection)
+  }
+
+  async aggregateEvents(options: AggregateOptions): Promise<AggregateResult> {
+    const { filters, plan, names } = resolveAggregate(options, 'signal')
+    const { store, ring, head, ensureOpen } = this.#thread
+    const signal = resolveSignal(options.filters?.signal)
+    ensureOpen()
+    return new Groups(await abortable(signal, (cancel) => store.aggregate(filters, plan, ring, head(), cancel)), this.#buffers, names)
+  }
+
+  aggregateEventsSync(options: AggregateOptionsSync): AggregateResult {
+    const { filters, plan, names } = resolveAggregate(options, 'timeoutMs')
+    const timeoutMs = resolveTimeoutMs(options.timeoutMs)
+    const { store, ring, head, ensureOpen } = this.#thread
+    ensureOpen()
+    return new Groups(callNative(() => store.aggregateSync(filters, plan, ring, head(), timeoutMs)), this.#buffers, names)
   }
 
   queryEventsSync(query: QueryOptionsSync & Projecting): QueryResult<ProjectedRow>
@@ -152,17 +170,19 @@ function resolveSyncOptions(options: { timeoutMs?: number }): number {
   return resolveTimeoutMs(options.timeoutMs)
 }
 
-/** What `start` returns, or the signal's reason as soon as it is aborted; `stop` then ends the work. */
-async function untilAborted<T>(signal: AbortSignal, stop: () => void, start: () => Promise<T>): Promise<T> {
+/** What a native call answers, or the signal's reason as soon as it is aborted, which also ends the work. */
+async function abortable<T>(signal: AbortSignal | undefined, start: (cancel: NativeCancel | null) => Promise<T>): Promise<T> {
+  if (signal === undefined) return awaitNative(() => start(null))
+  const cancel = new native.NativeCancel()
   let onAbort: (() => void) | undefined
   const aborted = new Promise<never>((_, reject) => {
     onAbort = () => {
-      stop()
+      cancel.cancel()
       reject(signal.reason as Error)
     }
     signal.addEventListener('abort', onAbort, { once: true })
   })
-  const started = start()
+  const started = awaitNative(() => start(cancel))
   // After an abort nobody waits for the work any more, which then fails on its own.
   started.catch(() => {})
   try {

@@ -136,6 +136,13 @@ export interface NativeState {
   states: NativeStateValue[]
 }
 
+/** Groups; their columns are read as a {@link NativeAnswer}'s are. */
+export interface NativeAggregate extends Pick<NativeAnswer, 'snapshot' | 'lost' | 'layout' | 'bufferInfos' | 'buffer' | 'release'> {
+  readonly quantileError: number
+  /** Per column the event column whose values it has, or one of `i64`, `decimal`, `f64`, `bool`, `utf8`, `json`. */
+  types(): string[]
+}
+
 /** Stops the query that it was given to. */
 export interface NativeCancel {
   cancel(): void
@@ -164,6 +171,9 @@ export interface NativeStore {
   /** Sees everything that `ring` committed before `head`. */
   query(query: NativeQuery, ring: NativeRing, head: number, cancel: NativeCancel | null): Promise<NativeAnswer>
   querySync(query: NativeQuery, ring: NativeRing, head: number, timeoutMs: number): NativeAnswer
+  /** @param plan JSON, see `src/aggregate-options.ts`. */
+  aggregate(filters: NativeQuery, plan: string, ring: NativeRing, head: number, cancel: NativeCancel | null): Promise<NativeAggregate>
+  aggregateSync(filters: NativeQuery, plan: string, ring: NativeRing, head: number, timeoutMs: number): NativeAggregate
   event(id: string, ring: NativeRing, head: number): Promise<NativeAnswer | null>
   eventSync(id: string, ring: NativeRing, head: number): NativeAnswer | null
   callStack(pid: string, time: bigint, ring: NativeRing, head: number, cancel: NativeCancel | null): Promise<NativeCallStack>

@@ -2,7 +2,6 @@
 import type { Event, EventId, ProjectedRow } from '../index.js'
 import { type Batch, bytes, type Column, int32s, offsets, typedArray } from './arrow-columns.js'
 import { parseData } from './data-json.js'
-import type { ProjectedField } from './projection.js'
 
 const SEQUENCE_BITS = 48n
 const SEQUENCE_MASK = (1n << SEQUENCE_BITS) - 1n
@@ -68,14 +67,16 @@ const PROJECTED_READERS: Readonly<Record<string, ColumnReader<unknown>>> = {
   bool: boolReader,
   utf8: textReader,
   json: textReader,
+  decimal: decimalReader,
 }
 
 /**
- * Reads what a projection asked for.
+ * Reads what a projection asked for, or groups.
  *
- * @param types As `NativeAnswer.projectedTypes` gives them.
+ * @param projection Per column the key that it has in a row.
+ * @param types As `NativeAnswer.projectedTypes` gives them, or `decimal`.
  */
-export function projectedReader({ columns }: Batch, projection: readonly ProjectedField[], types: readonly string[]): Reader<ProjectedRow> {
+export function projectedReader({ columns }: Batch, projection: readonly { readonly key: string }[], types: readonly string[]): Reader<ProjectedRow> {
   const readers = projection.map(({ key }, index) => {
     const column = columns[index]!
     return { key, read: nullable(column, PROJECTED_READERS[types[index]!]!(column)) }
@@ -107,6 +108,16 @@ function safeIntegerReader(column: Column): Reader<number | bigint> {
   return (row) => {
     const number = Number(values[row]!)
     return Number.isSafeInteger(number) ? number : values[row]!
+  }
+}
+
+/** Integers of 128 bits, the lower half first. */
+function decimalReader(column: Column): Reader<number | bigint> {
+  const halves = typedArray('seq', column.buffers[0]!)
+  return (row) => {
+    const exact = (BigInt.asIntN(64, halves[2 * row + 1]!) << 64n) | halves[2 * row]!
+    const number = Number(exact)
+    return Number.isSafeInteger(number) ? number : exact
   }
 }
 

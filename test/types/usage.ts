@@ -69,6 +69,21 @@ export async function querying({ dataAccess }: Kinescope): Promise<Event[]> {
   return result.toArray()
 }
 
+export async function aggregating({ dataAccess }: Kinescope): Promise<unknown> {
+  const p95 = { quantile: 'data.duration_ns', q: 0.95 }
+  using result = await dataAccess.aggregateEvents({ groupBy: ['mfa', { timeBucketNs: 10n }, 'data.x'], aggregations: { p95, n: { count: '*' } }, orderBy: [{ field: 'p95', order: 'desc' }] })
+  // @ts-expect-error -- which events is for the filters to say, how many groups for the limit beside them
+  await dataAccess.aggregateEvents({ aggregations: { n: { count: '*' } }, filters: { limit: 5 } })
+  // @ts-expect-error -- a quantile says which
+  await dataAccess.aggregateEvents({ aggregations: { p: { quantile: 'line' } } })
+  // @ts-expect-error -- only the blocking form has a time-out
+  await dataAccess.aggregateEvents({ aggregations: {}, timeoutMs: 5 })
+  // @ts-expect-error -- the blocking form cannot be aborted
+  dataAccess.aggregateEventsSync({ aggregations: {}, filters: { signal: AbortSignal.timeout(5) }, timeoutMs: 5 })
+  const groups: number = result.table.numRows
+  return [groups, result.quantileError, result.rows()[0]?.['p95']]
+}
+
 export function failing(error: unknown): string {
   if (!(error instanceof KinescopeError)) return 'foreign'
   // @ts-expect-error -- not one of the codes

@@ -69,7 +69,7 @@ enum PlanFunction {
 
 #[derive(Deserialize)]
 struct PlanOrder {
-    column: String,
+    column: f64,
     descending: bool,
 }
 
@@ -85,18 +85,15 @@ impl Plan {
             .into_iter()
             .map(aggregation)
             .collect::<Result<_, _>>()?;
-        let names = keys.iter().map(|key| &key.name);
-        let names: Vec<&String> = names
-            .chain(aggregations.iter().map(|aggregation| &aggregation.name))
-            .collect();
-        let column = |name: &str| {
-            let index = names.iter().position(|known| *known == name);
-            index.ok_or_else(|| refused(format!("no column {name:?}")))
+        let columns = keys.len() + aggregations.len();
+        let column = |index: usize| {
+            let known = (index < columns).then_some(index);
+            known.ok_or_else(|| refused(format!("no column {index}")))
         };
         let having = self.having.map(|node| having(node, &column)).transpose()?;
         let order = self.order.into_iter();
         let order = order
-            .map(|step| column(&step.column).map(|column| (column, step.descending)))
+            .map(|step| column(step.column as usize).map(|column| (column, step.descending)))
             .collect::<Result<_, _>>()?;
         Ok(Aggregate {
             filter,
@@ -145,7 +142,7 @@ fn aggregation(aggregation: PlanAggregation) -> Result<Aggregation, Error> {
     })
 }
 
-fn having(node: Node, column: &impl Fn(&str) -> Result<usize, Error>) -> Result<Having, Error> {
+fn having(node: Node, column: &impl Fn(usize) -> Result<usize, Error>) -> Result<Having, Error> {
     let all = |nodes: Vec<Node>| {
         let parts = nodes.into_iter().map(|node| having(node, column));
         parts.collect::<Result<Vec<_>, _>>()
@@ -155,7 +152,10 @@ fn having(node: Node, column: &impl Fn(&str) -> Result<usize, Error>) -> Result<
         Node::Or(nodes) => all(nodes).map(Having::Or),
         Node::Not(node) => having(*node, column).map(|inner| Having::Not(Box::new(inner))),
         Node::Test(test) => match test.field {
-            FieldRef::Column(name) => Ok(Having::Test(column(&name)?, operator(test.op)?)),
+            FieldRef::Column(index) => {
+                let index = column(index.parse().map_err(refused)?)?;
+                operator(test.op).map(|test| Having::Test(index, test))
+            }
             FieldRef::Path(_) | FieldRef::Tag(_) => Err(refused("having: no column")),
         },
         Node::Text(_) => Err(refused("having: a text search")),
@@ -281,7 +281,7 @@ impl NativeStore {
         Ok(Question {
             aggregate: aggregate.map_err(js_error)?,
             asker: Asker::of(producer, head),
-            leases: Arc::clone(&self.leases),
+            leases: Arc::clone(&self.entry.leases),
         })
     }
 }

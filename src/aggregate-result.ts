@@ -1,0 +1,49 @@
+/** The answer to an aggregate. */
+import type { Table } from 'apache-arrow'
+import type { AggregateResult, Lost } from '../index.js'
+import { aggregateSchema, type BufferCache } from './arrow-columns.js'
+import { HeldColumns } from './held-columns.js'
+import type { NativeAggregate } from './native.js'
+import { lostOf } from './query-result.js'
+import { projectedReader } from './rows.js'
+
+/** Groups of one snapshot; see `AggregateResult` in the contract. */
+export class Groups implements AggregateResult {
+  readonly quantileError: number
+  readonly snapshot: bigint
+  readonly lost: Lost
+  readonly #columns: HeldColumns
+  readonly #keys: readonly { key: string }[]
+  /** How each column is read: JSON text as what it says. */
+  readonly #types: readonly string[]
+
+  /** @param names Of the columns, as asked for. */
+  constructor(native: NativeAggregate, buffers: BufferCache, names: readonly string[]) {
+    const types = native.types()
+    this.quantileError = native.quantileError
+    this.snapshot = native.snapshot
+    this.lost = lostOf(native.lost())
+    this.#columns = new HeldColumns(native, aggregateSchema(names, types), buffers)
+    this.#keys = names.map((key) => ({ key }))
+    this.#types = types.map((type) => (type === 'json' ? 'data' : type))
+  }
+
+  get table(): Table {
+    return this.#columns.table
+  }
+
+  rows(): Record<string, unknown>[] {
+    return this.#columns.batches.flatMap((batch) => {
+      const read = projectedReader(batch, this.#keys, this.#types)
+      return Array.from({ length: batch.rows }, (_, row) => read(row))
+    })
+  }
+
+  release(): void {
+    this.#columns.release()
+  }
+
+  [Symbol.dispose](): void {
+    this.release()
+  }
+}

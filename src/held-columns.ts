@@ -1,0 +1,60 @@
+/** Columns in memory that an answer holds until it is released. */
+import type { Data, Schema, Table } from 'apache-arrow'
+import { type Batch, type BufferCache, makeTable, type NativeColumns, readBatches } from './arrow-columns.js'
+import { closedError } from './errors.js'
+import { callNative } from './native.js'
+
+/** Through these an apache-arrow `Data` reaches its memory. */
+const MEMORY_FIELDS = ['values', 'valueOffsets', 'nullBitmap', 'typeIds']
+
+/** Reads an answer's columns on first use, and revokes them on release. */
+export class HeldColumns {
+  readonly #native: NativeColumns
+  readonly #schema: Schema
+  readonly #buffers: BufferCache
+  #batches: Batch[] | undefined
+  #made: { table: Table; data: Data[] } | undefined
+  #released = false
+
+  constructor(native: NativeColumns, schema: Schema, buffers: BufferCache) {
+    this.#native = native
+    this.#schema = schema
+    this.#buffers = buffers
+  }
+
+  /** @throws {KinescopeError} `CLOSED` after the release. */
+  get table(): Table {
+    this.#made ??= makeTable(this.batches, this.#schema)
+    return this.#made.table
+  }
+
+  /** @throws {KinescopeError} `CLOSED` after the release. */
+  get batches(): Batch[] {
+    this.ensureHeld()
+    this.#batches ??= callNative(() => readBatches(this.#native, this.#schema, this.#buffers))
+    return this.#batches
+  }
+
+  /** @throws {KinescopeError} `CLOSED` after the release. */
+  ensureHeld(): void {
+    if (this.#released) refuse()
+  }
+
+  /** Gives the memory back, as far as nobody has slices of it. Idempotent. */
+  release(): void {
+    if (this.#released) return
+    this.#released = true
+    // Whoever holds the table or a vector of it must not go on reading; slices have data of their own.
+    const revoked = { get: refuse, configurable: true }
+    for (const data of this.#made?.data ?? []) {
+      for (const field of MEMORY_FIELDS) Object.defineProperty(data, field, revoked)
+    }
+    this.#made = undefined
+    this.#batches = undefined
+    this.#native.release()
+  }
+}
+
+function refuse(): never {
+  throw closedError('the result has been released: it')
+}

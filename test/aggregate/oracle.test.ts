@@ -1,0 +1,85 @@
+/** Random aggregates over random events: the package answers as the oracle does. `KINESCOPE_CASES` sets how many. */
+import * as fc from 'fast-check'
+import { open, type AggregateOptions, type Kinescope } from 'kinescope'
+import { expect, test } from 'vitest'
+import { openOracle } from '../../oracle/index.js'
+import { aggregations, events, integers, texts, type InputEvent } from '../support/arbitraries.js'
+import { exact } from '../query/exact.js'
+
+const SEED = Number(process.env['KINESCOPE_SEED'] ?? Date.now() % 2 ** 31)
+const CASES = Number(process.env['KINESCOPE_CASES'] ?? 300)
+/** Wide enough that nothing is cut for its size, which the oracle does not do. */
+const LIMITS = { maxEventBytes: 2 ** 16 }
+
+type Options = Record<string, unknown>
+type Row = Record<string, unknown>
+
+/** Names of the columns that come of `groupBy`. */
+function keysOf({ groupBy }: Options): string[] {
+  return ((groupBy ?? []) as unknown[]).flatMap((key) => (key === 'mfa' ? ['module', 'function', 'arity'] : typeof key === 'object' ? ['time_bucket'] : [key as string]))
+}
+
+/** Conditions on columns of numbers, and on keys of any kind. */
+function havings(options: Options): fc.Arbitrary<Options> {
+  const outputs = Object.keys(options['aggregations'] as object)
+  const ofNumbers = fc.tuple(fc.constantFrom(...outputs), fc.constantFrom('eq', 'ne', 'lt', 'gte'), fc.oneof(integers(), fc.double({ noNaN: true, noDefaultInfinity: true })))
+  const number = ofNumbers.map(([name, operator, value]) => ({ [name]: { [operator]: value } }))
+  const paths = keysOf(options).filter((name) => name.includes('.'))
+  const ofAny = fc.tuple(fc.constantFrom(...outputs, ...keysOf(options)), fc.boolean()).map(([name, there]) => ({ [name]: { exists: there } }))
+  const ofPaths = fc.tuple(fc.constantFrom(...paths, outputs[0]!), fc.oneof(texts(), integers(), fc.boolean())).map(([name, value]) => (paths.includes(name) ? { [name]: { ne: value } } : {}))
+  const leaf = fc.oneof(number, ofAny, ofPaths)
+  return fc.oneof(leaf, fc.array(leaf, { maxLength: 3 }).map((or) => ({ or })), fc.tuple(leaf, leaf).map(([a, b]) => ({ not: { and: [a, b] } })))
+}
+
+const questions: fc.Arbitrary<Options> = aggregations().chain((options) =>
+  fc.tuple(fc.option(havings(options), { nil: undefined }), fc.subarray(keysOf(options))).map(([having, ordered]) => ({
+    ...options,
+    ...(having !== undefined && { having }),
+    orderBy: [...((options['orderBy'] ?? []) as object[]), ...ordered.map((field) => ({ field, order: 'desc' }))],
+  })),
+)
+
+const cases = fc.record({
+  inputs: fc.array(events(), { maxLength: 120, size: '+1' }),
+  asked: fc.array(fc.record({ options: questions, blocks: fc.boolean() }), { minLength: 1, maxLength: 8 }),
+  segmentEvents: fc.constantFrom(7, 50),
+})
+
+/** In both; the clock's times would differ. */
+function record(scope: Kinescope, oracle: ReturnType<typeof openOracle>, inputs: InputEvent[]): void {
+  for (const input of inputs) {
+    const event = { wallTime: BigInt(input['timestamp'] as number) * 1000n, ...input }
+    delete (event as Options)['parentId']
+    expect(scope.recorder.record(event as never)).toBe(oracle.recorder.record(event as never))
+  }
+}
+
+/** Which of several equal numbers a key shows is not said: 0 or -0, an integer or a float beyond 2^53. */
+function comparable(rows: Row[], keys: string[]): string[] {
+  const plain = (value: unknown) => (typeof value === 'number' && Number.isInteger(value) ? BigInt(value) : value)
+  return rows.map((row) => exact(Object.fromEntries(Object.entries(row).map(([name, value]) => [name, keys.includes(name) ? plain(value) : value]))))
+}
+
+test(`a random aggregate has the oracle's groups in its order (KINESCOPE_SEED=${SEED})`, { timeout: 60_000 + CASES * 200 }, async () => {
+  const seen = { rows: 0, values: 0 }
+  const property = fc.asyncProperty(cases, async ({ inputs, asked, segmentEvents }) => {
+    await using scope = await open({ node: 'test', segmentEvents, limits: LIMITS, ring: { bytes: 2 ** 22 } })
+    const oracle = openOracle({ node: 'test', limits: LIMITS })
+    record(scope, oracle, inputs)
+    for (const { options, blocks } of asked) {
+      const given = options as unknown as AggregateOptions
+      using result = blocks ? scope.dataAccess.aggregateEventsSync(given) : await scope.dataAccess.aggregateEvents(given)
+      const expected = oracle.dataAccess.aggregateEventsSync(options)
+      const rows = result.rows()
+      const keys = keysOf(options)
+      expect(comparable(rows, keys), exact(options)).toEqual(comparable(expected.rows(), keys))
+      expect({ snapshot: result.snapshot, lost: result.lost, quantileError: result.quantileError }).toEqual({ snapshot: expected.snapshot, lost: expected.lost, quantileError: 0 })
+      expect(result.table.numRows).toBe(rows.length)
+      seen.rows += rows.length
+      seen.values += rows.filter((row) => typeof row['value_0'] === 'number' || typeof row['value_0'] === 'bigint').length
+    }
+  })
+  await fc.assert(property, { seed: SEED, numRuns: CASES })
+  expect(seen.rows).toBeGreaterThan(CASES)
+  expect(seen.values).toBeGreaterThan(CASES / 2)
+})
