@@ -145,6 +145,9 @@ function editDistance(a: string, b: string): number {
 /** Codes that the addon names; every one is a code of the contract. */
 const NATIVE_CODE = /^(INVALID_ARGUMENT|UNKNOWN_FIELD|TYPE_MISMATCH|PAGE_TOKEN_INVALID|PAGE_TOKEN_EXPIRED|NOT_FOUND|CLOSED|RESOURCE_EXHAUSTED|IO): /
 
+/** An argument that is at fault opens the message. */
+const NATIVE_FIELD = /^([A-Za-z][\w.[\]]*): /
+
 /**
  * The error behind one that the addon threw: its message begins with the code.
  *
@@ -154,7 +157,10 @@ const NATIVE_CODE = /^(INVALID_ARGUMENT|UNKNOWN_FIELD|TYPE_MISMATCH|PAGE_TOKEN_I
 export function kinescopeErrorOf(error: unknown): unknown {
   const message = error instanceof Error ? error.message : ''
   const code = NATIVE_CODE.exec(message)?.[1] as KinescopeErrorCode | undefined
-  return code === undefined ? error : new KinescopeError(code, message.slice(code.length + 2))
+  if (code === undefined) return error
+  const text = message.slice(code.length + 2)
+  const field = code === 'INVALID_ARGUMENT' ? NATIVE_FIELD.exec(text)?.[1] : undefined
+  return new KinescopeError(code, text, field === undefined ? {} : { field })
 }
 
 /** The error of every call on something that has been closed or released. */

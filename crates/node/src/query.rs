@@ -182,7 +182,7 @@ impl NativeStore {
         let cancel = NativeCancel::shared(cancel);
         let trace = query.trace.clone();
         let query = query.into_query(self.entry.recording()).map_err(js_error)?;
-        let leases = Arc::clone(&self.leases);
+        let leases = Arc::clone(&self.entry.leases);
         pool::promise(env, move || {
             asker
                 .run(&query, trace.as_deref(), &cancel)
@@ -205,7 +205,11 @@ impl NativeStore {
         let (answer, lost) = Asker::of(producer, head)
             .run(&query, trace.as_deref(), &cancel)
             .map_err(js_error)?;
-        Ok(NativeAnswer::new(answer, lost, Arc::clone(&self.leases)))
+        Ok(NativeAnswer::new(
+            answer,
+            lost,
+            Arc::clone(&self.entry.leases),
+        ))
     }
 
     /// The event of an id that TypeScript has checked, or null.
@@ -218,7 +222,7 @@ impl NativeStore {
         head: u32,
     ) -> napi::Result<Object<'env>> {
         let asker = Asker::of(producer, head);
-        let leases = Arc::clone(&self.leases);
+        let leases = Arc::clone(&self.entry.leases);
         pool::promise(env, move || {
             find(&asker, &id)
                 .map(|answer| answer.map(|answer| NativeAnswer::new(answer, Vec::new(), leases)))
@@ -234,7 +238,8 @@ impl NativeStore {
         head: u32,
     ) -> napi::Result<Option<NativeAnswer>> {
         let answer = find(&Asker::of(producer, head), &id).map_err(js_error)?;
-        Ok(answer.map(|answer| NativeAnswer::new(answer, Vec::new(), Arc::clone(&self.leases))))
+        Ok(answer
+            .map(|answer| NativeAnswer::new(answer, Vec::new(), Arc::clone(&self.entry.leases))))
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::external::Leases;
 use kinescope_query::page_token::stable_hash;
 use kinescope_store::{Error, ErrorCode, Store};
 
@@ -12,6 +13,8 @@ pub(crate) struct Entry {
     pub(crate) id: u32,
     pub(crate) nonce: String,
     pub(crate) store: Store,
+    /// Of all threads' results.
+    pub(crate) leases: Arc<Leases>,
 }
 
 impl Entry {
@@ -44,7 +47,12 @@ pub(crate) fn add(store: Store) -> Arc<Entry> {
             "{:016x}",
             RandomState::new().hash_one((id, std::process::id()))
         );
-        let entry = Arc::new(Entry { id, nonce, store });
+        let entry = Arc::new(Entry {
+            id,
+            nonce,
+            store,
+            leases: Arc::default(),
+        });
         registry.entries.insert(id, Arc::clone(&entry));
         entry
     })

@@ -9,7 +9,6 @@ use napi::bindgen_prelude::{BigInt, Object};
 use napi_derive::napi;
 
 use crate::convert::{clamped_i64, count, js_error};
-use crate::external::Leases;
 use crate::pool;
 use crate::producer::NativeProducer;
 use crate::registry::{self, Entry};
@@ -100,7 +99,6 @@ pub struct NativeStats {
 #[napi]
 pub struct NativeStore {
     pub(crate) entry: Arc<Entry>,
-    pub(crate) leases: Arc<Leases>,
 }
 
 /// Opens a recording in memory. `raw_now_ns` is `process.hrtime.bigint()`.
@@ -115,14 +113,14 @@ pub fn open_store(
     napi::bindgen_prelude::retain_current_module_for_unload_safety();
     let store = Store::open(options.into_options(clamped_i64(&raw_now_ns))).map_err(js_error)?;
     let entry = registry::add(store);
-    env.add_env_cleanup_hook(Arc::clone(&entry), |entry| {
-        registry::remove(entry.id);
-        entry.store.close_soon();
+    // Weak: a recording that is closed long before its thread ends is freed then.
+    env.add_env_cleanup_hook(Arc::downgrade(&entry), |entry| {
+        if let Some(entry) = entry.upgrade() {
+            registry::remove(entry.id);
+            entry.store.close_soon();
+        }
     })?;
-    Ok(NativeStore {
-        entry,
-        leases: Arc::default(),
-    })
+    Ok(NativeStore { entry })
 }
 
 /// Opens the recording that a handle names in this thread.
@@ -137,10 +135,7 @@ pub fn attach_store(registry_id: u32, nonce: String, process_id: u32) -> napi::R
         return Err(js_error(Error::new(ErrorCode::InvalidArgument, message)));
     }
     let entry = registry::find(registry_id, &nonce).map_err(js_error)?;
-    Ok(NativeStore {
-        entry,
-        leases: Arc::default(),
-    })
+    Ok(NativeStore { entry })
 }
 
 #[napi]
@@ -183,9 +178,11 @@ impl NativeStore {
             .store
             .add_producer(&thread_label)
             .map_err(js_error)?;
-        let of_thread = (Arc::clone(&self.entry), Arc::clone(&ring));
+        let of_thread = (Arc::downgrade(&self.entry), Arc::downgrade(&ring));
         env.add_env_cleanup_hook(of_thread, |(entry, ring)| {
-            entry.store.remove_producer(&ring)
+            if let (Some(entry), Some(ring)) = (entry.upgrade(), ring.upgrade()) {
+                entry.store.remove_producer(&ring);
+            }
         })?;
         Ok(NativeProducer {
             entry: Arc::clone(&self.entry),
@@ -234,10 +231,10 @@ impl NativeStore {
             after_close: count(stats.after_close),
             segments: count(stats.segments),
             memory_bytes: count(stats.memory_bytes),
-            leased_bytes: count(self.leases.leased_bytes.load(Relaxed)),
-            gathered_bytes: count(self.leases.gathered_bytes.load(Relaxed)),
-            copied_bytes: count(self.leases.copied_bytes.load(Relaxed)),
-            copies: self.leases.copies.load(Relaxed),
+            leased_bytes: count(self.entry.leases.leased_bytes.load(Relaxed)),
+            gathered_bytes: count(self.entry.leases.gathered_bytes.load(Relaxed)),
+            copied_bytes: count(self.entry.leases.copied_bytes.load(Relaxed)),
+            copies: self.entry.leases.copies.load(Relaxed),
         })
     }
 

@@ -14,6 +14,7 @@ mod execute;
 pub mod filter;
 mod find;
 mod gather;
+mod id_set;
 pub mod json;
 pub mod order;
 pub mod page_token;

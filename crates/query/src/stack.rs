@@ -1,14 +1,15 @@
 //! The call stack of a logical process at a time.
 
-use std::collections::HashSet;
+use std::sync::Arc;
 
 use kinescope_store::columns::{DictionaryColumn, NullableColumn};
-use kinescope_store::{Error, ErrorCode, Snapshot};
+use kinescope_store::{Error, ErrorCode, Segment, Snapshot};
 
-use crate::bitmap::Bitmap;
 use crate::cancel::Cancel;
+use crate::evaluate::{Rows, retain_valid};
 use crate::filter::{Filter, matching_rows};
 use crate::find::Located;
+use crate::id_set::IdSet;
 
 const ENTRY: &str = "function_entry";
 const EXIT: &str = "function_exit";
@@ -63,13 +64,121 @@ pub fn call_stack_at(
     cancel: &Cancel,
 ) -> Result<CallStack, Error> {
     require_pid(pid, snapshot)?;
-    let calls = calls_of(pid, time, snapshot, cancel)?;
     let has_evictions = snapshot.first_seq() > 0;
-    if calls.iter().any(|call| call.at.parent_id().is_some()) {
-        by_parents(&calls, time, has_evictions, snapshot, cancel)
+    let filter = calls_filter(Some(pid), time);
+    let links = |(segment, visible): (&Arc<Segment>, usize)| {
+        matching_rows(&filter, segment, visible).is_some_and(|mut calls| {
+            let rows = Rows {
+                segment,
+                count: visible,
+            };
+            retain_valid(NullableColumn::ParentId, rows, &mut calls);
+            !calls.is_empty()
+        })
+    };
+    if snapshot.segments().any(links) {
+        let innermost = innermost_open(pid, time, snapshot, cancel)?;
+        by_parents(innermost, time, has_evictions, snapshot, cancel)
     } else {
-        Ok(by_matching(&calls, has_evictions))
+        Ok(by_matching(
+            &calls_of(&filter, snapshot, cancel)?,
+            has_evictions,
+        ))
     }
+}
+
+/// Entries and exits up to the time, of one logical process or of all.
+fn calls_filter(pid: Option<&str>, time: i64) -> Filter {
+    Filter {
+        timestamps: Some(i64::MIN..time.saturating_add(1)),
+        pids: pid.map(|pid| vec![pid.to_owned()]),
+        event_types: Some(vec![ENTRY.to_owned(), EXIT.to_owned()]),
+        ..Filter::default()
+    }
+}
+
+/// The pid's most recently entered call that no exit at or before the time belongs to.
+///
+/// In a log that is in the order of time the newest entries and exits tell, and only an exit that was recorded before its
+/// own entry can prove them wrong; then, and in any other log, all exits are taken in before any entry is judged.
+fn innermost_open<'a>(
+    pid: &str,
+    time: i64,
+    snapshot: &'a Snapshot,
+    cancel: &Cancel,
+) -> Result<Option<Located<'a>>, Error> {
+    if is_in_time_order(snapshot) {
+        let newest = newest_open(pid, time, snapshot, cancel)?;
+        let Some(candidate) = newest else {
+            return Ok(None);
+        };
+        let id = candidate.event_id();
+        if !exited_among(&IdSet::from_iter([id]), time, snapshot, cancel)?.contains(id) {
+            return Ok(newest);
+        }
+    }
+    let entries = calls_of(&calls_filter(Some(pid), time), snapshot, cancel)?;
+    let entries = || {
+        entries
+            .iter()
+            .filter(|call| call.is_entry)
+            .map(|call| call.at)
+    };
+    let exited = exited_among(
+        &entries().map(|at| at.event_id()).collect(),
+        time,
+        snapshot,
+        cancel,
+    )?;
+    Ok(entries().rfind(|at| !exited.contains(at.event_id())))
+}
+
+/// Walks back from the time until a call of the pid is entered whose exit has not been passed.
+fn newest_open<'a>(
+    pid: &str,
+    time: i64,
+    snapshot: &'a Snapshot,
+    cancel: &Cancel,
+) -> Result<Option<Located<'a>>, Error> {
+    let filter = calls_filter(None, time);
+    let mut exited = IdSet::default();
+    let mut open = |call: Call<'a>| {
+        if !call.is_entry {
+            call.at.parent_id().map(|entry| exited.insert(entry));
+            return None;
+        }
+        let is_open = !exited.contains(call.at.event_id())
+            && call.at.text(DictionaryColumn::Pid, None) == Some(pid);
+        is_open.then_some(call.at)
+    };
+    for (segment, visible) in snapshot.segments().rev() {
+        cancel.check()?;
+        let Some(matching) = matching_rows(&filter, segment, visible) else {
+            continue;
+        };
+        let mut calls = matching.iter_back().map(|row| {
+            Call::new(Located {
+                segment,
+                visible,
+                row,
+            })
+        });
+        let found = calls.find_map(&mut open);
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+/// Whether timestamps do not decrease from row to row, and from segment to segment.
+fn is_in_time_order(snapshot: &Snapshot) -> bool {
+    let mut latest = i64::MIN;
+    snapshot.segments().all(|(segment, _)| {
+        let follows = segment.bounds.in_time_order() && segment.bounds.min_timestamp() >= latest;
+        latest = segment.bounds.max_timestamp();
+        follows
+    })
 }
 
 /// # Errors
@@ -99,70 +208,57 @@ struct Call<'a> {
     is_entry: bool,
 }
 
-/// Entries and exits of the pid up to the time, in time order.
+impl<'a> Call<'a> {
+    fn new(at: Located<'a>) -> Self {
+        Self {
+            at,
+            is_entry: at.text(DictionaryColumn::EventType, None) == Some(ENTRY),
+        }
+    }
+}
+
+/// Entries and exits in the order of time.
 fn calls_of<'a>(
-    pid: &str,
-    time: i64,
+    filter: &Filter,
     snapshot: &'a Snapshot,
     cancel: &Cancel,
 ) -> Result<Vec<Call<'a>>, Error> {
-    let filter = Filter {
-        timestamps: Some(i64::MIN..time.saturating_add(1)),
-        pids: Some(vec![pid.to_owned()]),
-        event_types: Some(vec![ENTRY.to_owned(), EXIT.to_owned()]),
-        ..Filter::default()
-    };
     let mut calls = Vec::new();
     for (segment, visible) in snapshot.segments() {
         cancel.check()?;
-        let Some(matching) = matching_rows(&filter, segment, visible) else {
+        let Some(matching) = matching_rows(filter, segment, visible) else {
             continue;
         };
-        let entry_code =
-            segment.columns.dictionaries[DictionaryColumn::EventType as usize].code_of(ENTRY);
-        let types = segment.columns.codes[DictionaryColumn::EventType as usize].slice(visible);
-        calls.extend(matching.iter().map(|row| Call {
-            at: Located {
+        calls.extend(matching.iter().map(|row| {
+            Call::new(Located {
                 segment,
                 visible,
                 row,
-            },
-            is_entry: Some(types[row] as u32) == entry_code,
+            })
         }));
     }
     calls.sort_by_key(|call| (call.at.timestamp(), call.at.seq()));
     Ok(calls)
 }
 
-/// The most recently entered open call and its chain of parents, across pids, leaving out exited calls and events that
-/// are no entries.
+/// The innermost open call and its chain of parents, across pids, leaving out exited calls and events that are no entries.
 fn by_parents(
-    calls: &[Call<'_>],
+    innermost: Option<Located<'_>>,
     time: i64,
     has_evictions: bool,
     snapshot: &Snapshot,
     cancel: &Cancel,
 ) -> Result<CallStack, Error> {
-    let entry_ids: HashSet<u64> = calls
-        .iter()
-        .filter(|call| call.is_entry)
-        .map(|call| call.at.event_id())
-        .collect();
-    let exited = exited_among(&entry_ids, time, snapshot, cancel)?;
-    let innermost = calls
-        .iter()
-        .rev()
-        .find(|call| call.is_entry && !exited.contains(&call.at.event_id()));
     let Some(innermost) = innermost else {
         return Ok(CallStack {
             frames: Vec::new(),
             incomplete: has_evictions.then_some(Incomplete::Truncated),
         });
     };
-    let mut chain = vec![innermost.at];
-    let mut visited = HashSet::from([innermost.at.seq()]);
+    let mut chain = vec![innermost];
+    let mut visited = IdSet::from_iter([innermost.seq()]);
     let mut incomplete = None;
-    let mut next = innermost.at;
+    let mut next = innermost;
     while let Some(parent_id) = next.parent_id() {
         cancel.check()?;
         let Some(parent) = Located::by_id(parent_id, snapshot) else {
@@ -183,7 +279,7 @@ fn by_parents(
     let exited = exited_among(&ids, time, snapshot, cancel)?;
     let open = chain
         .into_iter()
-        .filter(|at| !exited.contains(&at.event_id()));
+        .filter(|at| !exited.contains(at.event_id()));
     Ok(CallStack {
         frames: open.map(frame).collect(),
         incomplete,
@@ -192,17 +288,17 @@ fn by_parents(
 
 /// Those of the entries that an exit at or before the time belongs to.
 fn exited_among(
-    entry_ids: &HashSet<u64>,
+    entry_ids: &IdSet,
     time: i64,
     snapshot: &Snapshot,
     cancel: &Cancel,
-) -> Result<HashSet<u64>, Error> {
+) -> Result<IdSet, Error> {
     let filter = Filter {
         timestamps: Some(i64::MIN..time.saturating_add(1)),
         event_types: Some(vec![EXIT.to_owned()]),
         ..Filter::default()
     };
-    let mut exited = HashSet::new();
+    let mut exited = IdSet::default();
     for (segment, visible) in snapshot.segments() {
         cancel.check()?;
         let Some(mut matching) = matching_rows(&filter, segment, visible) else {
@@ -211,19 +307,13 @@ fn exited_among(
         let validity = &segment.columns.validity[NullableColumn::ParentId as usize];
         matching.intersect_words(|index| validity.word(index));
         let parents = segment.columns.parent_id.slice(visible);
-        exited.extend(members(&matching, parents, entry_ids));
+        for row in matching.iter() {
+            if entry_ids.contains(parents[row]) {
+                exited.insert(parents[row]);
+            }
+        }
     }
     Ok(exited)
-}
-
-fn members<'a>(
-    rows: &'a Bitmap,
-    values: &'a [u64],
-    wanted: &'a HashSet<u64>,
-) -> impl Iterator<Item = u64> + 'a {
-    rows.iter()
-        .map(|row| values[row])
-        .filter(|value| wanted.contains(value))
 }
 
 /// An exit pops the nearest entry of the same function and leaves the entries above it open.

@@ -1,7 +1,5 @@
 //! Which events belong to a trace.
 
-use std::collections::{HashMap, HashSet};
-
 use kinescope_store::columns::NullableColumn;
 use kinescope_store::{Error, ErrorCode, EventId, Snapshot};
 
@@ -10,6 +8,7 @@ use crate::cancel::Cancel;
 use crate::evaluate::{Rows, retain_valid};
 use crate::filter::{Filter, matching_rows};
 use crate::find::Located;
+use crate::id_set::IdSet;
 
 /// Positions of a trace's events, ascending: every event with the correlation id, plus events without one whose
 /// nearest ancestor with one has it. The argument is a correlation id, or else the id of any event of the trace; of an
@@ -34,9 +33,9 @@ pub fn trace_seqs(id: &str, snapshot: &Snapshot, cancel: &Cancel) -> Result<Vec<
             None => vec![(root.event_id(), root.seq())],
         };
     }
-    let ids: HashSet<u64> = members.iter().map(|&(id, _)| id).collect();
+    let ids: IdSet = members.iter().map(|&(id, _)| id).collect();
     let mut seqs: Vec<u64> = members.into_iter().map(|(_, seq)| seq).collect();
-    seqs.extend(descendants(&ids, snapshot, cancel)?);
+    seqs.extend(descendants(ids, snapshot, cancel)?);
     seqs.sort_unstable();
     seqs.dedup();
     Ok(seqs)
@@ -88,76 +87,35 @@ fn root_of<'a>(event: Located<'a>, snapshot: &'a Snapshot) -> Located<'a> {
     }
 }
 
-/// An event without a correlation id that has a parent.
-struct Orphan {
-    parent: u64,
-    seq: u64,
-}
-
 /// Positions of events without a correlation id that reach one of `ids` through parents without one.
-fn descendants(
-    ids: &HashSet<u64>,
-    snapshot: &Snapshot,
-    cancel: &Cancel,
-) -> Result<Vec<u64>, Error> {
-    let mut orphans: HashMap<u64, Orphan> = HashMap::new();
-    for (segment, count) in snapshot.segments() {
-        cancel.check()?;
-        let rows = Rows { segment, count };
-        let mut candidates = Bitmap::of_range(count, 0..count);
-        retain_valid(NullableColumn::ParentId, rows, &mut candidates);
-        let correlated = &segment.columns.validity[NullableColumn::CorrelationId as usize];
-        candidates.intersect_words(|index| !correlated.word(index));
-        let (own, parents) = (
-            segment.columns.event_id.slice(count),
-            segment.columns.parent_id.slice(count),
-        );
-        orphans.extend(candidates.iter().map(|row| {
-            (
-                own[row],
-                Orphan {
-                    parent: parents[row],
-                    seq: segment.base_seq + row as u64,
-                },
-            )
-        }));
-    }
-    let mut known: HashMap<u64, bool> = HashMap::new();
+///
+/// Parents mostly come before their children, so that one pass finds all and a second one nothing; a longer way back in
+/// the log takes one more pass for each turn.
+fn descendants(mut ids: IdSet, snapshot: &Snapshot, cancel: &Cancel) -> Result<Vec<u64>, Error> {
     let mut seqs = Vec::new();
-    for (&id, orphan) in &orphans {
-        if ids.contains(&id) || reaches(id, ids, &orphans, &mut known) {
-            seqs.push(orphan.seq);
+    loop {
+        let known = seqs.len();
+        for (segment, count) in snapshot.segments() {
+            cancel.check()?;
+            let own = segment.columns.event_id.slice(count);
+            let parents = segment.columns.parent_id.slice(count);
+            for row in orphans(Rows { segment, count }).iter() {
+                if ids.contains(parents[row]) && ids.insert(own[row]) {
+                    seqs.push(segment.base_seq + row as u64);
+                }
+            }
+        }
+        if seqs.len() == known {
+            return Ok(seqs);
         }
     }
-    Ok(seqs)
 }
 
-/// Follows parents from `id`, remembering the answer for all that it passes.
-fn reaches(
-    id: u64,
-    ids: &HashSet<u64>,
-    orphans: &HashMap<u64, Orphan>,
-    known: &mut HashMap<u64, bool>,
-) -> bool {
-    let mut path = Vec::new();
-    let mut next = id;
-    let answer = loop {
-        if let Some(&answer) = known.get(&next) {
-            break answer;
-        }
-        // Marked before it is known, so that a cycle ends here; nothing in a cycle that passes no member reaches one.
-        known.insert(next, false);
-        path.push(next);
-        let Some(orphan) = orphans.get(&next) else {
-            break false;
-        };
-        if ids.contains(&orphan.parent) {
-            break true;
-        }
-        next = orphan.parent;
-    };
-    for passed in path {
-        known.insert(passed, answer);
-    }
-    answer
+/// Rows without a correlation id that have a parent.
+fn orphans(rows: Rows<'_>) -> Bitmap {
+    let mut orphans = Bitmap::of_range(rows.count, 0..rows.count);
+    retain_valid(NullableColumn::ParentId, rows, &mut orphans);
+    let correlated = &rows.segment.columns.validity[NullableColumn::CorrelationId as usize];
+    orphans.intersect_words(|index| !correlated.word(index));
+    orphans
 }

@@ -107,6 +107,8 @@ impl Writer {
             }
         }
         self.shared.set_closed();
+        // Results hold what they need; nobody can ask for more.
+        self.shared.set_segments(Vec::new());
     }
 
     /// Rests until the next turn; true if somebody woke the writer from its sleep, who then has something to come.
