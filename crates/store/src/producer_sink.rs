@@ -209,31 +209,36 @@ impl<'w> ProducerSink<'w> {
 
     /// Appends the row with what was written into `json`, or reports the attempt as lost; keeps the buffer.
     #[inline]
-    fn finish(&mut self, slot: u16, row: Row<'_>, json: Vec<u8>, written: Result<(), Malformed>) {
+    fn finish(
+        &mut self,
+        header: &RecordHeader,
+        row: Row<'_>,
+        json: Vec<u8>,
+        written: Result<(), Malformed>,
+    ) {
         match written.map(|()| std::str::from_utf8(&json)) {
             Ok(Ok(data)) => self.append(
-                slot,
+                header.slot,
                 &Row {
                     data: Some(data),
                     ..row
                 },
             ),
-            _ => self.lose(&row),
+            _ => self.lose(header, row.timestamp),
         }
         self.state.json = json;
     }
 
     /// An attempt whose record does not hold what the format says.
-    fn lose(&mut self, row: &Row<'_>) {
-        let id = EventId(row.event_id);
+    fn lose(&mut self, header: &RecordHeader, timestamp: i64) {
         let range = LossRange {
             cause: LossCause::Encoder,
             producer: self.state.number,
-            first: id.sequence(),
-            last: id.sequence(),
+            first: header.sequence,
+            last: header.sequence,
             count: 1,
-            first_timestamp: row.timestamp,
-            last_timestamp: row.timestamp,
+            first_timestamp: timestamp,
+            last_timestamp: timestamp,
         };
         self.log.append_loss(&range, &self.state.contexts[0].pid);
     }
@@ -264,17 +269,17 @@ impl<'w> ProducerSink<'w> {
         }
         let tags = tags(definitions, fields.tags);
         row.tags = &tags;
-        self.append_value(record.header.slot, row, fields.data);
+        self.append_value(&record.header, row, fields.data);
         Ok(())
     }
 
-    fn append_value(&mut self, slot: u16, row: Row<'_>, data: Option<&[u8]>) {
+    fn append_value(&mut self, header: &RecordHeader, row: Row<'_>, data: Option<&[u8]>) {
         let Some(data) = data else {
-            return self.append(slot, &row);
+            return self.append(header.slot, &row);
         };
         let mut json = self.take_json();
         let written = write_value(data, self.definitions, &mut json);
-        self.finish(slot, row, json, written);
+        self.finish(header, row, json, written);
     }
 
     fn enter_row(&mut self, record: &EnterRecord<'_>) -> Result<(), Malformed> {
@@ -287,7 +292,7 @@ impl<'w> ProducerSink<'w> {
             },
         );
         row.site = site_of(self.definitions, site);
-        self.append_value(record.header.slot, row, data);
+        self.append_value(&record.header, row, data);
         Ok(())
     }
 
@@ -314,7 +319,7 @@ impl<'w> ProducerSink<'w> {
             self.definitions,
             &mut json,
         );
-        self.finish(record.header.slot, row, json, written);
+        self.finish(&record.header, row, json, written);
         Ok(())
     }
 
@@ -340,15 +345,15 @@ impl<'w> ProducerSink<'w> {
                 .mistyped
                 .fetch_add(u64::from(mistyped), Ordering::Relaxed);
         });
-        self.finish(record.header.slot, row, json, written);
+        self.finish(&record.header, row, json, written);
         Ok(())
     }
 
     /// What happens to a record that does not hold what the format says: its attempt is lost.
     fn checked(&mut self, header: &RecordHeader, result: Result<(), Malformed>) {
         if result.is_err() {
-            let row = self.row(header, TextRef { id: None, text: "" });
-            self.lose(&row);
+            let timestamp = self.timestamp(header.time);
+            self.lose(header, timestamp);
         }
     }
 }
