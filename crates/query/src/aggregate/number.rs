@@ -8,6 +8,9 @@ use crate::condition::{Field, NumberColumn};
 use crate::evaluate::{Rows, nullable_of, value};
 use crate::scalar::{Scalar, number_of_text};
 
+/// Below this, every integer is a float of its own.
+const INTEGER_LIMIT: f64 = (1u64 << f64::MANTISSA_DIGITS) as f64;
+
 /// A number of a row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Number {
@@ -80,9 +83,7 @@ pub(crate) fn for_each(
             for (index, &row) in chosen.iter().enumerate() {
                 let found = value(field, rows, row as usize);
                 let number = match found {
-                    Some(Scalar::Text(text)) if is_tag => {
-                        number_of_text(&text).and_then(|number| Number::of(&number))
-                    }
+                    Some(Scalar::Text(text)) if is_tag => of_text(&text),
                     Some(found) => Number::of(&found),
                     None => None,
                 };
@@ -92,6 +93,22 @@ pub(crate) fn for_each(
             }
         }
         Field::Text(..) | Field::Tags => {}
+    }
+}
+
+/// The number that a tag's text is: an integer if it is a whole one that floats hold exactly, however it is spelled.
+fn of_text(text: &str) -> Option<Number> {
+    let number = Number::of(&number_of_text(text)?)?;
+    match number {
+        Number::Float(float) if float.abs() < INTEGER_LIMIT && float.fract() == 0.0 => {
+            let is_negative_zero = float == 0.0 && float.is_sign_negative();
+            Some(if is_negative_zero {
+                number
+            } else {
+                Number::Int(float as i128)
+            })
+        }
+        _ => Some(number),
     }
 }
 
