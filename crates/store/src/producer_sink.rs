@@ -64,10 +64,10 @@ fn text_option<'a>(definitions: &'a Definitions, reference: Option<Text<'a>>) ->
 }
 
 fn text_ref<'a>(definitions: &'a Definitions, reference: Text<'a>) -> TextRef<'a> {
-    let id = if let Text::Defined(id) = reference {
-        Some(id)
-    } else {
-        None
+    let id = match reference {
+        // Tables are kept by these ids, so one from a stray write may not pass.
+        Text::Defined(id) if definitions.string(id).is_some() => Some(id),
+        _ => None,
     };
     TextRef {
         id,

@@ -13,8 +13,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use kinescope_ring::{EventFields, Outcome, Priority, Ring, RingState, RingWriter, Text};
-use kinescope_store::{ErrorCode, EventId, LossCause, Store};
-use support::{LossRow, eventually, head_at, loss_of, of_type, open, producer, rows, settle};
+use kinescope_store::{ErrorCode, EventId, LossCause, Retention, Store};
+use proptest::prelude::*;
+use support::{
+    LossRow, eventually, head_at, loss_of, of_type, open, options, producer, rows, settle,
+};
 
 fn lost_of(store: &Store, cause: LossCause) -> u64 {
     let index = LossCause::ROWS.iter().position(|row| *row == cause);
@@ -157,6 +160,58 @@ fn a_record_whose_data_is_no_value_is_lost_under_its_own_number() {
     };
     assert_eq!(losses, [lost(1), lost(2), lost(3)]);
     assert_eq!(stored, 2);
+}
+
+/// Overwrites 32-bit words of the data area, as a stray store of the producer's would.
+#[allow(
+    unsafe_code,
+    reason = "only raw memory lets a test write what no producer writes"
+)]
+fn scribble(ring: &Ring, words: &[(u32, u32)]) {
+    const HEADER_BYTES: usize = 4096;
+    let halves = ring.capacity_words() * 2;
+    for &(place, value) in words {
+        let offset = HEADER_BYTES + (place % halves) as usize * 4;
+        // SAFETY: the offset lies in the ring's memory, which lives as long as the borrow; it is a multiple of four,
+        // the memory is aligned to pages, and the other side reads committed words as atomics.
+        let word =
+            unsafe { std::sync::atomic::AtomicU32::from_ptr(ring.as_ptr().add(offset).cast()) };
+        word.store(value, Ordering::Release);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn stray_bytes_in_a_ring_become_losses_and_stop_nobody_else(
+        events in 0usize..20,
+        words in prop::collection::vec(
+            (0u32..400, prop_oneof![any::<u32>(), (0u32..9, 0u32..40).prop_map(|(kind, length)| kind | length << 8)]),
+            1..200,
+        ),
+    ) {
+        // Not drained while it is written into: the store gets the ring of a thread that is gone.
+        let store = Store::open_with(options(7, Retention::default()), kinescope_ring::Publication::PublishedHead).unwrap();
+        let (mut writer, ring) = producer(&store, "thread-0");
+        for number in 0..events {
+            writer.event(head_at(number as i64), &of_type("e"), Priority::Normal);
+        }
+        scribble(&ring, &words);
+        drop(writer);
+        store.remove_producer(&ring);
+        eventually("the end of the producer", || Arc::strong_count(&ring) == 1);
+        let (stored, losses) = accounted(&store);
+        let lost: u64 = losses.iter().map(|loss| loss.count).sum();
+        // Stray bytes may look like records, so there may be more than were attempted, but never fewer.
+        prop_assert!(stored + lost >= events as u64);
+        // Everyone else records on.
+        let (mut other, _ring) = producer(&store, "thread-1");
+        other.event(head_at(1), &of_type("other"), Priority::Normal);
+        settle(&store, &mut other);
+        let log = rows(&store.snapshot().unwrap());
+        prop_assert!(log.iter().any(|row| row.event_type == "other" && row.pid == "thread-1"));
+    }
 }
 
 #[test]
