@@ -18,7 +18,7 @@ mod real {
 
     /// Accesses of raw memory, which only models watch.
     #[derive(Default)]
-    pub(crate) struct Accesses;
+    pub(crate) struct Accesses {}
 
     impl Accesses {
         #[inline]
