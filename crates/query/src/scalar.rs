@@ -56,14 +56,15 @@ impl Scalar<'_> {
     }
 }
 
+/// Two to the power of 127: floats from here on are larger than any integer.
+pub(crate) const INT_LIMIT: f64 = (1u128 << 127) as f64;
+
 /// An integer against a float, without rounding either.
 fn compare_int_float(int: i128, float: f64) -> Ordering {
-    // Beyond this every float is larger than any integer that occurs.
-    const LIMIT: f64 = 1e38;
-    if float >= LIMIT {
+    if float >= INT_LIMIT {
         return Ordering::Less;
     }
-    if float <= -LIMIT {
+    if float < -INT_LIMIT {
         return Ordering::Greater;
     }
     let whole = float.trunc();
@@ -146,6 +147,9 @@ mod tests {
         assert_eq!(order(1, 1.0), Some(Ordering::Equal));
         assert_eq!(order(-1, -1.5), Some(Ordering::Greater));
         assert_eq!(order(0, -0.0), Some(Ordering::Equal));
+        assert_eq!(order(1e38 as i128, 1e38), Some(Ordering::Equal));
+        assert_eq!(order(i128::MIN, -INT_LIMIT), Some(Ordering::Equal));
+        assert_eq!(order(i128::MAX, INT_LIMIT), Some(Ordering::Less));
         assert_eq!(order(i128::from(u64::MAX), 1e300), Some(Ordering::Less));
         assert_eq!(order(i128::from(i64::MIN), -1e300), Some(Ordering::Greater));
     }

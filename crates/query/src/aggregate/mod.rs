@@ -135,5 +135,5 @@ pub fn aggregate(
     for (segment, count) in snapshot.segments() {
         partial.add(segment, count, cancel)?;
     }
-    finish::finish(aggregate, partial, snapshot.watermark)
+    partial.finish(snapshot.watermark)
 }

@@ -4,10 +4,11 @@ use kinescope_store::columns::NullableColumn;
 use kinescope_store::{Error, Segment};
 
 use super::accumulate::Accumulator;
+use super::finish::finish;
 use super::groups::Groups;
 use super::number::{Number, for_each};
 use super::values::Coder;
-use super::{Aggregate, Aggregation, Function};
+use super::{Aggregate, AggregateAnswer, Aggregation, Function};
 use crate::cancel::Cancel;
 use crate::condition::Field;
 use crate::evaluate::{Rows, found, nullable_of, tag};
@@ -152,6 +153,14 @@ impl<'a> Partial<'a> {
             .iter_mut()
             .zip(other.accumulators)
             .try_for_each(|(accumulator, other)| accumulator.merge(other, &groups))
+    }
+
+    /// Makes an answer, which holds for all `seq` below `watermark`.
+    ///
+    /// # Errors
+    /// `RESOURCE_EXHAUSTED` when the keys' text is over 2 GiB; `IO` for a bug.
+    pub fn finish(self, watermark: u64) -> Result<AggregateAnswer, Error> {
+        finish(self.aggregate, self, watermark)
     }
 
     fn grow(&mut self) {

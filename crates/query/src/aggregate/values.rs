@@ -10,16 +10,13 @@ use kinescope_store::columns::{DictionaryColumn, NullableColumn};
 use super::DISTINCT_MAX;
 use crate::condition::Field;
 use crate::evaluate::{Rows, value};
-use crate::scalar::Scalar;
+use crate::scalar::{INT_LIMIT, Scalar};
 
 /// The code of what is absent, in every [`Values`].
 pub(crate) const ABSENT: u32 = 0;
 
 /// No code has been given yet.
 const UNKNOWN: u32 = u32::MAX;
-
-/// Whole floats below this are integers of 128 bits, and equal to them.
-const INTEGER_FLOAT_LIMIT: f64 = 1e38;
 
 /// Distinct values by code, in the order of their first appearance. Numbers of equal value are one.
 pub(crate) struct Values {
@@ -99,7 +96,7 @@ fn hash(hasher: &RandomState, value: &Scalar<'_>) -> u64 {
     match value {
         Scalar::Bool(value) => hasher.hash_one(value),
         Scalar::Int(int) => hasher.hash_one(int),
-        Scalar::Float(float) if float.abs() < INTEGER_FLOAT_LIMIT && float.fract() == 0.0 => {
+        Scalar::Float(float) if float.abs() <= INT_LIMIT && float.fract() == 0.0 => {
             hasher.hash_one(*float as i128)
         }
         Scalar::Float(float) => hasher.hash_one(float.to_bits()),
