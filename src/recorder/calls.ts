@@ -58,7 +58,8 @@ export class Calls {
     this.fast = fast
     this.enter = (site, data) => {
       const frame = frames.depth !== 0 ? frames.frame : frames.lookup()
-      const index = data === undefined ? fast.enter(frame, site, 0) : 0
+      // An object would be asked for its key.
+      const index = data === undefined && typeof site === 'number' ? fast.enter(frame, site, 0) : 0
       return index === 0 ? this.#enterWith(frame, site, data) : (table.handle(index) as Call)
     }
     this.exit = (call, data) => {
@@ -246,7 +247,7 @@ export class Calls {
 
   /** Id of a site for word 3; a site that has none goes to the start of the body. */
   #beginSite(site: Site): number {
-    const siteId = this.#definitions.siteIds[site]
+    const siteId = typeof site === 'number' ? this.#definitions.siteIds[site] : undefined
     if (siteId === undefined) {
       if ((site as number) !== layout.SITE_NONE) this.#writer.count(layout.F64_MISTYPED)
       return layout.SITE_NONE
