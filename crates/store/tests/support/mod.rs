@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+pub mod expected;
 pub mod model;
 pub mod program;
 pub mod value;

@@ -9,14 +9,15 @@ use kinescope_ring::{
 };
 use kinescope_store::{EventId, Store};
 
-use super::program::{AnySite, EMITTER_FIELDS, Event, Head, PRODUCERS, Record, Site, Step};
-use super::value::{AnyText, Value, fields_json};
+use super::expected::expected;
+use super::program::{AnySite, EMITTER_FIELDS, Event, Head, PRODUCERS, Record, Step};
+use super::value::{AnyText, Value};
 use super::{EventRow, LossRow, NODE, eventually, loss_of, producer, rows, settle};
 
 /// Ids that events bring themselves: as the attempt's, but of a producer of imported events.
 const OWN_ID_PRODUCERS: u16 = 0x8000;
-/// Wall time that the test does not know; the row's is taken over once it has been found plausible.
-const ANY_WALL_TIME: i64 = i64::MIN + 7;
+/// Wall time that the test does not know: whatever the row has.
+pub const ANY_WALL_TIME: i64 = i64::MIN + 7;
 
 /// What became of one number of a producer's sequence.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,19 +28,19 @@ pub enum Fate {
 }
 
 #[derive(Clone, Default)]
-struct Context {
-    pid: String,
-    correlation_id: Option<String>,
-    parent_id: Option<u64>,
-    tags: Vec<(String, String)>,
+pub struct Context {
+    pub pid: String,
+    pub correlation_id: Option<String>,
+    pub parent_id: Option<u64>,
+    pub tags: Vec<(String, String)>,
 }
 
-struct Producer {
+pub struct Producer {
     writer: RingWriter,
     ring: Arc<Ring>,
-    number: u16,
-    contexts: HashMap<u16, Context>,
-    last_raw_ns: i64,
+    pub number: u16,
+    pub contexts: HashMap<u16, Context>,
+    pub last_raw_ns: i64,
 }
 
 /// The store under test and what is expected of it.
@@ -426,7 +427,7 @@ enum Alive {
     Killed,
 }
 
-fn own_id(number: u16, sequence: u64) -> u64 {
+pub fn own_id(number: u16, sequence: u64) -> u64 {
     EventId::new(OWN_ID_PRODUCERS | number, sequence).0
 }
 
@@ -472,138 +473,8 @@ fn assert_same(found: &Fate, expected: &Fate, number: &str) {
     if let (Fate::Stored(found), Fate::Stored(expected)) = (found, &mut expected) {
         expected.seq = found.seq;
         if expected.wall_time == ANY_WALL_TIME {
-            // Given timestamps may be anything; the sum is cut to the range then.
             expected.wall_time = found.wall_time;
         }
     }
     assert_eq!(*found, expected, "number {number}");
-}
-
-/// The row that a stored record must become.
-fn expected(producer: &mut Producer, head: &Head, record: &Record, sequence: u64) -> EventRow {
-    let timestamp = match head.time {
-        RecordTime::Raw(raw_ns) | RecordTime::Coarse(raw_ns) => {
-            producer.last_raw_ns = producer.last_raw_ns.max(raw_ns);
-            producer.last_raw_ns
-        }
-        RecordTime::Given(timestamp) => timestamp,
-    };
-    let number = producer.number;
-    let context = &producer.contexts[&head.slot];
-    let mut row = EventRow {
-        seq: 0,
-        event_id: EventId::new(number, sequence).0,
-        timestamp,
-        wall_time: ANY_WALL_TIME,
-        event_type: String::new(),
-        node: NODE.to_owned(),
-        pid: context.pid.clone(),
-        correlation_id: context.correlation_id.clone(),
-        parent_id: head
-            .parent
-            .map(|parent| EventId::new(number, parent).0)
-            .or(context.parent_id),
-        module: None,
-        function: None,
-        arity: None,
-        file: None,
-        line: None,
-        tags: merged(&context.tags, &[]),
-        data: None,
-    };
-    match record {
-        Record::Emit(count, ok, label, kind) => {
-            row.event_type = "emitted".to_owned();
-            row.module = Some("emitting".to_owned());
-            row.line = Some(7);
-            row.data = Some(emit_json(*count, *ok, label, kind));
-        }
-        Record::Enter(site, data) => {
-            row.event_type = "function_entry".to_owned();
-            put_site(&mut row, site);
-            row.data = data.as_ref().map(Value::json);
-        }
-        Record::Exit(site, entry_raw_ns, reason, own) => {
-            row.event_type = "function_exit".to_owned();
-            put_site(&mut row, site);
-            let duration_ns = producer.last_raw_ns.saturating_sub(*entry_raw_ns).max(0);
-            let own = own.as_deref().unwrap_or_default();
-            let comma = if own.is_empty() { "" } else { "," };
-            let own = fields_json(own);
-            let reason = reason.name();
-            row.data = Some(format!(
-                r#"{{"duration_ns":{duration_ns}{comma}{own},"exit_reason":"{reason}"}}"#
-            ));
-        }
-        Record::Event(event) => put_event(&mut row, event, context, own_id(number, sequence)),
-    }
-    row
-}
-
-fn emit_json(
-    count: Option<i64>,
-    ok: Option<bool>,
-    label: &Option<String>,
-    kind: &Option<AnyText>,
-) -> String {
-    let values = [
-        count.map(Value::Integer),
-        ok.map(Value::Bool),
-        label.clone().map(Value::Text),
-        kind.as_ref().map(|kind| Value::Text(kind.text.clone())),
-    ];
-    let present = EMITTER_FIELDS.iter().zip(values);
-    let fields: Vec<_> = present
-        .filter_map(|(name, value)| Some(((*name).to_owned(), value?)))
-        .collect();
-    Value::Object(fields).json()
-}
-
-fn put_event(row: &mut EventRow, event: &Event, context: &Context, own_id: u64) {
-    let text = |text: &Option<AnyText>| text.as_ref().map(|text| text.text.clone());
-    row.event_type.clone_from(&event.event_type.text);
-    if event.has_own_id {
-        row.event_id = own_id;
-    }
-    row.node = text(&event.node).unwrap_or(NODE.to_owned());
-    row.pid = text(&event.pid).unwrap_or(context.pid.clone());
-    if let Some(correlation_id) = &event.correlation_id {
-        row.correlation_id = text(correlation_id);
-    }
-    if let Some(parent_id) = event.parent_id {
-        row.parent_id = parent_id;
-    }
-    put_site(row, &event.site);
-    put_place(row, &event.place);
-    row.tags = merged(&context.tags, event.tags.as_deref().unwrap_or_default());
-    row.wall_time = event.wall_time_ns.unwrap_or(ANY_WALL_TIME);
-    row.data = event.data.as_ref().map(Value::json);
-}
-
-fn put_site(row: &mut EventRow, site: &AnySite) {
-    match site {
-        AnySite::None => {}
-        AnySite::Defined(site) | AnySite::Inline(site) => put_place(row, site),
-    }
-}
-
-fn put_place(row: &mut EventRow, site: &Site) {
-    let text = |text: &Option<AnyText>| text.as_ref().map(|text| text.text.clone());
-    row.module = text(&site.module).or(row.module.take());
-    row.function = text(&site.function).or(row.function.take());
-    row.arity = site.arity.or(row.arity);
-    row.file = text(&site.file).or(row.file.take());
-    row.line = site.line.or(row.line);
-}
-
-/// The context's tags that the event does not have itself, then the event's own; none when there are none.
-fn merged(context: &[(String, String)], own: &[(String, String)]) -> Option<Vec<(String, String)>> {
-    let is_own = |key: &String| own.iter().any(|(own, _)| own == key);
-    let mut merged: Vec<_> = context
-        .iter()
-        .filter(|(key, _)| !is_own(key))
-        .cloned()
-        .collect();
-    merged.extend(own.iter().cloned());
-    (!merged.is_empty()).then_some(merged)
 }
