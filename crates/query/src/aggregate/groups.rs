@@ -172,3 +172,50 @@ fn new_group(count: &mut usize) -> Result<u32, Error> {
     *count += 1;
     Ok(*count as u32 - 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows whose first key takes the codes of `range`, under one code of a second key.
+    fn assign(groups: &mut Groups, range: std::ops::Range<usize>) -> Result<Vec<u32>, Error> {
+        let mut found = Vec::new();
+        let codes = [
+            range.clone().map(|code| code as u32).collect(),
+            vec![1; range.len()],
+        ];
+        groups.assign(range.len(), &codes, &[range.end, 2], &mut found)?;
+        Ok(found)
+    }
+
+    #[test]
+    fn keep_their_numbers_while_the_table_grows_and_gives_way_to_hashing() {
+        let mut groups = Groups::new(2);
+        for end in [
+            1,
+            2,
+            100,
+            1 << (TABLE_BITS_MAX - 1),
+            (1 << TABLE_BITS_MAX) + 7,
+        ] {
+            let found = assign(&mut groups, 0..end).unwrap();
+            assert!((0..end as u32).eq(found));
+            assert_eq!(groups.len(), end);
+        }
+        assert!(matches!(groups.finder, Finder::Hash(_)));
+        assert_eq!(groups.codes(99), [99, 1]);
+    }
+
+    #[test]
+    fn are_bounded() {
+        let mut groups = Groups::new(2);
+        const STEP: usize = 1 << 20;
+        for start in (0..DISTINCT_MAX).step_by(STEP) {
+            assign(&mut groups, start..(start + STEP).min(DISTINCT_MAX)).unwrap();
+        }
+        assert_eq!(groups.len(), DISTINCT_MAX);
+        let error = assign(&mut groups, DISTINCT_MAX..DISTINCT_MAX + 1).unwrap_err();
+        assert_eq!(error.code, kinescope_store::ErrorCode::ResourceExhausted);
+        assert!(assign(&mut groups, 0..STEP).is_ok());
+    }
+}
