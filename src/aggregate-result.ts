@@ -1,7 +1,8 @@
 /** The answer to an aggregate. */
 import type { Table } from 'apache-arrow'
 import type { AggregateResult, Lost } from '../index.js'
-import { aggregateSchema, type BufferCache } from './arrow-columns.js'
+import { aggregateSchema } from './arrow-table.js'
+import type { BufferCache } from './columns.js'
 import { HeldColumns } from './held-columns.js'
 import type { NativeAggregate } from './native.js'
 import { lostOf } from './query-result.js'
@@ -23,7 +24,7 @@ export class Groups implements AggregateResult {
     this.quantileError = native.quantileError
     this.snapshot = native.snapshot
     this.lost = lostOf(native.lost())
-    this.#columns = new HeldColumns(native, aggregateSchema(names, types), buffers)
+    this.#columns = new HeldColumns(native, names.length, () => aggregateSchema(names, types), buffers)
     this.#keys = names.map((key) => ({ key }))
     this.#types = types.map((type) => (type === 'json' ? 'data' : type))
   }

@@ -16,7 +16,7 @@ import type {
 } from '../index.js'
 import { resolveAggregate } from './aggregate-options.js'
 import { Groups } from './aggregate-result.js'
-import { BufferCache } from './arrow-columns.js'
+import { BufferCache } from './columns.js'
 import { invalidArgument, unknownField } from './errors.js'
 import { awaitNative, callNative, native, type NativeAnswer, type NativeCancel, type NativeRing, type NativeStore } from './native.js'
 import type { ProjectedField } from './projection.js'

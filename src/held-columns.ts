@@ -1,6 +1,7 @@
 /** Columns in memory that an answer holds until it is released. */
 import type { Data, Schema, Table } from 'apache-arrow'
-import { type Batch, type BufferCache, makeTable, type NativeColumns, readBatches } from './arrow-columns.js'
+import { makeTable } from './arrow-table.js'
+import { type Batch, type BufferCache, type NativeColumns, readBatches } from './columns.js'
 import { closedError } from './errors.js'
 import { callNative } from './native.js'
 
@@ -10,28 +11,31 @@ const MEMORY_FIELDS = ['values', 'valueOffsets', 'nullBitmap', 'typeIds']
 /** Reads an answer's columns on first use, and revokes them on release. */
 export class HeldColumns {
   readonly #native: NativeColumns
-  readonly #schema: Schema
+  readonly #columnCount: number
+  readonly #schema: () => Schema
   readonly #buffers: BufferCache
   #batches: Batch[] | undefined
   #made: { table: Table; data: Data[] } | undefined
   #released = false
 
-  constructor(native: NativeColumns, schema: Schema, buffers: BufferCache) {
+  /** @param schema Asked for with the first table only. */
+  constructor(native: NativeColumns, columnCount: number, schema: () => Schema, buffers: BufferCache) {
     this.#native = native
+    this.#columnCount = columnCount
     this.#schema = schema
     this.#buffers = buffers
   }
 
   /** @throws {KinescopeError} `CLOSED` after the release. */
   get table(): Table {
-    this.#made ??= makeTable(this.batches, this.#schema)
+    this.#made ??= makeTable(this.batches, this.#schema())
     return this.#made.table
   }
 
   /** @throws {KinescopeError} `CLOSED` after the release. */
   get batches(): Batch[] {
     this.ensureHeld()
-    this.#batches ??= callNative(() => readBatches(this.#native, this.#schema, this.#buffers))
+    this.#batches ??= callNative(() => readBatches(this.#native, this.#columnCount, this.#buffers))
     return this.#batches
   }
 

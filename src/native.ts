@@ -86,7 +86,7 @@ export interface NativeLoss {
   last: bigint
 }
 
-/** An answer; `src/arrow-columns.ts` reads its layout. */
+/** An answer; `src/columns.ts` reads its layout. */
 export interface NativeAnswer {
   readonly totalMatches: number
   readonly snapshot: bigint

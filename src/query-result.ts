@@ -1,7 +1,8 @@
 /** The answer to a query. */
-import { type Table, tableToIPC } from 'apache-arrow'
+import type { Table } from 'apache-arrow'
 import type { Event, Lost, LossCause, LostRange, QueryResult } from '../index.js'
-import { type Batch, type BufferCache, EVENT_SCHEMA, projectedSchema } from './arrow-columns.js'
+import { EVENT_COLUMN_COUNT, eventSchema, projectedSchema, tableToIpc } from './arrow-table.js'
+import type { Batch, BufferCache } from './columns.js'
 import { invalidArgument } from './errors.js'
 import { HeldColumns } from './held-columns.js'
 import { callNative, type NativeAnswer, type NativeLoss } from './native.js'
@@ -22,10 +23,14 @@ export class Answer<Row = Event> implements QueryResult<Row> {
   constructor(native: NativeAnswer, buffers: BufferCache, projection: readonly ProjectedField[] | null = null) {
     this.#native = native
     const types = native.projectedTypes()
-    const schema = projection === null || types === null ? EVENT_SCHEMA : projectedSchema(projection, types)
-    this.#isProjected = schema !== EVENT_SCHEMA
-    this.#columns = new HeldColumns(native, schema, buffers)
-    this.#reader = projection === null || types === null ? eventReader : (batch) => projectedReader(batch, projection, types)
+    this.#isProjected = projection !== null && types !== null
+    if (projection === null || types === null) {
+      this.#columns = new HeldColumns(native, EVENT_COLUMN_COUNT, eventSchema, buffers)
+      this.#reader = eventReader
+    } else {
+      this.#columns = new HeldColumns(native, projection.length, () => projectedSchema(projection, types), buffers)
+      this.#reader = (batch) => projectedReader(batch, projection, types)
+    }
     this.totalMatches = native.totalMatches
     this.nextPageToken = native.nextPageToken()
     this.snapshot = native.snapshot
@@ -54,7 +59,7 @@ export class Answer<Row = Event> implements QueryResult<Row> {
     if (format !== 'stream' && format !== 'file') throw invalidArgument('format', format, "'stream' or 'file'")
     this.#columns.ensureHeld()
     // The addon knows the columns of a projection by their position only.
-    if (this.#isProjected) return tableToIPC(this.table, format)
+    if (this.#isProjected) return tableToIpc(this.table, format)
     return callNative(() => this.#native.toIpc(format === 'file'))
   }
 

@@ -1,6 +1,6 @@
 /** Rows of an answer as plain objects, made from the columns one at a time. */
 import type { Event, EventId, ProjectedRow } from '../index.js'
-import { type Batch, bytes, type Column, int32s, offsets, typedArray } from './arrow-columns.js'
+import { type Batch, bytes, type Column, int32s, offsets, typedArray } from './columns.js'
 import { parseData } from './data-json.js'
 
 const SEQUENCE_BITS = 48n

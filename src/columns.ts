@@ -1,0 +1,117 @@
+/** An answer's columns as typed arrays over the memory that Rust filled. */
+import { KinescopeError } from './errors.js'
+import type { NativeAnswer } from './native.js'
+
+/** A column of one batch, as typed arrays. */
+export interface Column {
+  readonly length: number
+  readonly nullCount: number
+  /** One bit a row, least significant first; null if no row is null. */
+  readonly validity: Uint8Array | null
+  readonly buffers: readonly BufferView[]
+  readonly children: readonly Column[]
+}
+
+/** A stretch of an ArrayBuffer. */
+export interface BufferView {
+  readonly buffer: ArrayBuffer
+  readonly byteOffset: number
+  readonly byteLength: number
+}
+
+/** The columns of one batch, in the order of the answer's schema. */
+export interface Batch {
+  readonly rows: number
+  readonly columns: readonly Column[]
+}
+
+const EMPTY = new ArrayBuffer(8)
+
+/** The part of an answer that has its columns. */
+export type NativeColumns = Pick<NativeAnswer, 'layout' | 'bufferInfos' | 'buffer' | 'release'>
+
+/** Reads the description that `NativeAnswer.layout` gives; see there. */
+export function readBatches(answer: NativeColumns, columnCount: number, buffers: BufferCache): Batch[] {
+  const layout = answer.layout()
+  const infos = answer.bufferInfos()
+  let at = 0
+  const next = (): number => layout[at++]!
+  const mapped = new Map<number, ArrayBuffer>()
+  const view = (index: number, byteOffset: number, byteLength: number): BufferView => {
+    if (index < 0) return { buffer: EMPTY, byteOffset: 0, byteLength: 0 }
+    let buffer = mapped.get(index)
+    if (buffer === undefined) {
+      buffer = buffers.get(infos[index]!, () => answer.buffer(index))
+      mapped.set(index, buffer)
+    }
+    return { buffer, byteOffset, byteLength }
+  }
+  const column = (): Column => {
+    const [length, nullCount, validityIndex, validityOffset] = [next(), next(), next(), next()]
+    const views = Array.from({ length: next() }, () => view(next(), next(), next()))
+    const children = Array.from({ length: next() }, column)
+    const bits = validityIndex < 0 ? null : view(validityIndex, validityOffset, Math.ceil(length / 8))
+    const validity = bits === null ? null : new Uint8Array(bits.buffer, bits.byteOffset, bits.byteLength)
+    return { length, nullCount, validity, buffers: views, children }
+  }
+  return Array.from({ length: next() }, () => {
+    const rows = next()
+    return { rows, columns: Array.from({ length: columnCount }, column) }
+  })
+}
+
+/**
+ * ArrayBuffers over memory of the store by address. V8 counts the full length of each, and several over one address
+ * count several times, so there is one for as long as anything of it is in use.
+ */
+export class BufferCache {
+  readonly #byAddress = new Map<number, WeakRef<ArrayBuffer>>()
+  readonly #collected = new FinalizationRegistry<number>((address) => {
+    if (this.#byAddress.get(address)?.deref() === undefined) this.#byAddress.delete(address)
+  })
+
+  /** The buffer over this memory; a longer one is made when what is cached has grown since, or was detached. */
+  get(info: { address: number; length: number }, make: () => ArrayBuffer): ArrayBuffer {
+    const cached = this.#byAddress.get(info.address)?.deref()
+    if (cached !== undefined && cached.byteLength >= info.length) return cached
+    const made = make()
+    // `transfer` would escape the mark that keeps the buffer from being posted to a thread that outlives this one.
+    for (const name of ['transfer', 'transferToFixedLength']) Object.defineProperty(made, name, { value: refuseTransfer })
+    this.#byAddress.set(info.address, new WeakRef(made))
+    this.#collected.register(made, info.address)
+    return made
+  }
+}
+
+function refuseTransfer(): never {
+  throw new KinescopeError('INVALID_ARGUMENT', 'buffer: expected one of your own; memory of a recording cannot be transferred, copy it with slice()')
+}
+
+const VALUES = {
+  seq: BigUint64Array,
+  timestamp: BigInt64Array,
+  arity: Uint16Array,
+  line: Uint32Array,
+  float: Float64Array,
+}
+
+/** The typed array that a column of fixed width is read through. */
+export function typedArray<T extends keyof typeof VALUES>(like: T, { buffer, byteOffset, byteLength }: BufferView): InstanceType<(typeof VALUES)[T]> {
+  const constructor = VALUES[like]
+  return new constructor(buffer, byteOffset, byteLength / constructor.BYTES_PER_ELEMENT) as InstanceType<(typeof VALUES)[T]>
+}
+
+/** 32-bit integers: dictionary codes and offsets. */
+export function int32s({ buffer, byteOffset, byteLength }: BufferView): Int32Array {
+  return new Int32Array(buffer, byteOffset, byteLength / Int32Array.BYTES_PER_ELEMENT)
+}
+
+/** Offsets of a column; one more than it has rows, also if it has none. */
+export function offsets(view: BufferView): Int32Array {
+  return view.byteLength === 0 ? new Int32Array(1) : int32s(view)
+}
+
+/** Bytes. */
+export function bytes({ buffer, byteOffset, byteLength }: BufferView): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength)
+}
