@@ -88,11 +88,11 @@ impl Sum {
         }
     }
 
-    /// Only tags hold integers so large that a sum could leave the range of decimals; then it becomes a float.
+    /// Only tags hold integers so large that a sum could leave the range of integers; then it becomes a float.
     fn add_int(&mut self, int: i128) {
         match self.int.checked_add(int) {
-            Some(sum) if sum.unsigned_abs() < DECIMAL_LIMIT => self.int = sum,
-            _ => {
+            Some(sum) => self.int = sum,
+            None => {
                 self.float += self.int as f64 + int as f64;
                 self.int = 0;
                 self.has_float = true;
@@ -107,12 +107,13 @@ impl Sum {
         self.has_float |= other.has_float;
     }
 
+    /// Whether no decimal holds it.
+    fn is_float(&self) -> bool {
+        self.has_float || self.int.unsigned_abs() >= DECIMAL_LIMIT
+    }
+
     fn to_f64(self) -> f64 {
-        if self.has_float {
-            self.int as f64 + self.float
-        } else {
-            self.int as f64
-        }
+        self.int as f64 + self.float
     }
 }
 
@@ -265,7 +266,7 @@ impl Accumulator {
             Self::Count(counts) => counts.into_iter().map(count).collect(),
             Self::Distinct(distinct) => distinct.finish(),
             Self::Sum(sums) => {
-                let is_float = sums.iter().any(|sum| sum.has_float);
+                let is_float = sums.iter().any(Sum::is_float);
                 let value = |sum: Sum| match is_float {
                     true => float(sum.to_f64()),
                     false => Some(Scalar::Int(sum.int)),

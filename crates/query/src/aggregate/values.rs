@@ -104,6 +104,9 @@ fn hash(hasher: &RandomState, value: &Scalar<'_>) -> u64 {
     }
 }
 
+/// Integers below are looked up in a table, which takes up 16 KiB.
+const SMALL_INTS: usize = 4096;
+
 /// What a value is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -119,7 +122,9 @@ pub(crate) struct Coder {
     pub(crate) values: Values,
     /// Codes of the current segment's dictionary.
     by_dictionary_code: Vec<u32>,
-    /// Integers mostly repeat from row to row, times above all.
+    /// Codes of the integers from 0 up to [`SMALL_INTS`]: arities, lines, counts.
+    by_small_int: Vec<u32>,
+    /// Larger integers often repeat from row to row, times above all.
     last_int: Option<(i128, u32)>,
 }
 
@@ -129,6 +134,7 @@ impl Coder {
             source,
             values: Values::default(),
             by_dictionary_code: Vec::new(),
+            by_small_int: Vec::new(),
             last_int: None,
         }
     }
@@ -224,6 +230,17 @@ impl Coder {
     }
 
     fn int(&mut self, int: i128) -> Result<u32, Error> {
+        if let Ok(small) = usize::try_from(int)
+            && small < SMALL_INTS
+        {
+            if self.by_small_int.is_empty() {
+                self.by_small_int.resize(SMALL_INTS, UNKNOWN);
+            }
+            if self.by_small_int[small] == UNKNOWN {
+                self.by_small_int[small] = self.values.code(Scalar::Int(int))?;
+            }
+            return Ok(self.by_small_int[small]);
+        }
         if let Some((last, code)) = self.last_int
             && last == int
         {
