@@ -18,7 +18,7 @@ const DECIMAL_LIMIT: u128 = 10u128.pow(38);
 /// The state of one function, by group.
 pub(crate) enum Accumulator {
     Count(Vec<u64>),
-    Distinct(Distinct),
+    Distinct(Box<Distinct>),
     Sum(Vec<Sum>),
     Average(Vec<Sum>),
     Min(Vec<Option<Number>>),
@@ -148,7 +148,7 @@ impl Accumulator {
     pub(crate) fn new(aggregation: &Aggregation) -> Self {
         match aggregation.function {
             Function::Count => Self::Count(Vec::new()),
-            Function::CountDistinct => Self::Distinct(Distinct {
+            Function::CountDistinct => Self::Distinct(Box::new(Distinct {
                 coder: Coder::new(
                     aggregation
                         .field
@@ -157,7 +157,7 @@ impl Accumulator {
                 ),
                 groups: 0,
                 seen: HashSet::default(),
-            }),
+            })),
             Function::Sum => Self::Sum(Vec::new()),
             Function::Average => Self::Average(Vec::new()),
             Function::Min => Self::Min(Vec::new()),
@@ -226,7 +226,7 @@ impl Accumulator {
                 let others = others.into_iter().enumerate();
                 others.for_each(|(group, count)| counts[own(group)] += count);
             }
-            (Self::Distinct(distinct), Self::Distinct(other)) => distinct.merge(other, groups)?,
+            (Self::Distinct(distinct), Self::Distinct(other)) => distinct.merge(*other, groups)?,
             (Self::Sum(sums), Self::Sum(others)) | (Self::Average(sums), Self::Average(others)) => {
                 let others = others.iter().enumerate();
                 others.for_each(|(group, other)| sums[own(group)].merge(other));
