@@ -1,5 +1,6 @@
 /** Columns as an apache-arrow table: the same memory, under its types. */
 import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
 import type * as Arrow from 'apache-arrow'
 import type { Data, DataType, Field, Int64, Schema, Table } from 'apache-arrow'
 import { type Batch, bytes, type Column, int32s, offsets, typedArray } from './columns.js'
@@ -22,7 +23,9 @@ let loaded: Loaded | undefined
 /** Loaded with the first table: it takes a worker longer than everything else here, and one that only records needs none. */
 function load(): Loaded {
   if (loaded === undefined) {
-    const arrow = createRequire(import.meta.url)('apache-arrow') as ArrowModule
+    // The very module that `import 'apache-arrow'` gives, so that users' `instanceof` holds; `require` of the bare name
+    // would load the package's other copy. Requiring a module waits for nothing, so it is possible inside a getter.
+    const arrow = createRequire(import.meta.url)(fileURLToPath(import.meta.resolve('apache-arrow'))) as ArrowModule
     const { Bool, Decimal, Float64, Int64, Utf8 } = arrow
     loaded = {
       arrow,

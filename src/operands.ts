@@ -3,6 +3,8 @@ import { describeValue, invalidArgument, KinescopeError } from './errors.js'
 import type { QueryField } from './fields.js'
 import type { Scalar } from './plan.js'
 
+/** Well within 128 bits, and beyond every stored integer. */
+const INT_LIMIT = 2 ** 100
 const SCALAR_EXPECTED = 'a string, a finite number, a bigint or a boolean'
 const NANOSECONDS_PER_MILLISECOND = 1_000_000n
 const PRODUCERS = 2n ** 16n
@@ -70,7 +72,8 @@ function scalarOf(value: unknown, where: string): Scalar {
     case 'bigint':
       return { int: String(value) }
     case 'number':
-      if (Number.isInteger(value)) return { int: String(BigInt(value)) }
+      // Beyond, the addon keeps integers no more exactly than floats.
+      if (Number.isInteger(value) && Math.abs(value) < INT_LIMIT) return { int: String(BigInt(value)) }
       if (Number.isFinite(value)) return { float: value }
   }
   throw invalidArgument(where, value, SCALAR_EXPECTED)

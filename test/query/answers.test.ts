@@ -175,7 +175,7 @@ describe('a query', () => {
   })
 
   it('compares floats of every size', async () => {
-    const values = [0.1, 1 / 3, 2.2250738585072014e-308, 1.7976931348623157e308, 5e-324, 1e23]
+    const values = [0.1, 1 / 3, 2.2250738585072014e-308, 1.7976931348623157e308, 5e-324, 1e23, 123456789.12345679]
     for (const x of values) scope.recorder.record({ eventType: 'log', data: { x } })
     for (const x of values) expect((await queryEvents({ where: { 'data.x': x } })).totalMatches).toBe(1)
     expect((await queryEvents({ where: { 'data.x': { in: values } } })).totalMatches).toBe(values.length)
