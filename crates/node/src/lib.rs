@@ -3,6 +3,8 @@
 //! Each file has a twin of the same subject in `src/`. Errors cross as messages that begin with the public code and a
 //! colon; `src/errors.ts` makes `KinescopeError`s of them.
 #![deny(unsafe_code)]
+// napi-derive registers nothing in a test build, so that nothing here would be used.
+#![cfg_attr(test, allow(dead_code, unused_imports))]
 // napi-derive registers what the attribute marks; to rustc nothing here is called.
 #![allow(
     clippy::needless_pass_by_value,
