@@ -123,6 +123,11 @@ export interface OpenOptions {
    * They appear as `null`, marked `redacted`. At most 1,024 names; default: none.
    */
   redact?: string[]
+  /**
+   * Directories outside of which {@link DataAccess.getSourceContext} reads nothing, links resolved. At most 64; default: the
+   * working directory.
+   */
+  sourceRoots?: string[]
 }
 
 /**
@@ -802,6 +807,21 @@ export interface DataAccess {
    */
   getStateAt(pid: string, timestampMonotonic: bigint | number): Promise<State>
   /**
+   * The source around an event's `file` and `line`, through the file's source map where it has one.
+   *
+   * @param id The event.
+   * @param linesBefore Lines above, 0 to 1000; default 5.
+   * @param linesAfter Lines below, 0 to 1000; default 5.
+   * @throws {KinescopeError} `NOT_FOUND` without such an event; `SOURCE_UNAVAILABLE` when it names no file and line, or the file
+   * is gone, lies outside of {@link OpenOptions.sourceRoots}, or was changed after the event; `INVALID_ARGUMENT`, `CLOSED`.
+   * @example
+   * import { writeFileSync } from 'node:fs'
+   * writeFileSync('greet.js', 'function greet() {\n  return 1\n}\n')
+   * const id = scope.recorder.record({ eventType: 'log', file: 'greet.js', line: 2 })
+   * console.log((await scope.dataAccess.getSourceContext(id, 1, 0)).codeSnippet.split('\n').length) // 2
+   */
+  getSourceContext(id: EventId, linesBefore?: number, linesAfter?: number): Promise<SourceContext>
+  /**
    * One event by its id.
    *
    * @returns `null` when there is no such event: never recorded, lost, or evicted.
@@ -849,6 +869,18 @@ export interface DataAccess {
    * console.log(all.n) // 1
    */
   aggregateEventsSync(options: AggregateOptionsSync): AggregateResult
+}
+
+/** Source around the place that an event comes from. */
+export interface SourceContext {
+  /** Absolute; the original file where a source map names one. */
+  readonly filePath: string
+  /** 1-based, of the event. */
+  readonly lineNumber: number
+  /** The lines, joined by newlines; fewer than asked for at the file's first and last lines. */
+  readonly codeSnippet: string
+  /** 1-based, of the snippet's first line. */
+  readonly firstLine: number
 }
 
 /** Calls that were open at a time. */

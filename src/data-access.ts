@@ -12,12 +12,13 @@ import type {
   QueryOptions,
   QueryOptionsSync,
   QueryResult,
+  SourceContext,
   State,
 } from '../index.js'
 import { resolveAggregate } from './aggregate-options.js'
 import { Groups } from './aggregate-result.js'
 import { BufferCache } from './columns.js'
-import { invalidArgument, unknownField } from './errors.js'
+import { invalidArgument, KinescopeError, unknownField } from './errors.js'
 import { awaitNative, callNative, native, type NativeAnswer, type NativeCancel, type NativeRing, type NativeStore } from './native.js'
 import type { ProjectedField } from './projection.js'
 import { callStackOf, STATE_EVENT_TYPES, stateOf } from './past.js'
@@ -32,6 +33,10 @@ import {
   resolveTimeoutMs,
 } from './query-options.js'
 import { Answer } from './query-result.js'
+import { sourceContextOf } from './source-context.js'
+
+const DEFAULT_CONTEXT_LINES = 5
+const CONTEXT_LINES_MAX = 1000
 
 /** What queries need of the thread that asks. */
 export interface AskingThread {
@@ -39,6 +44,8 @@ export interface AskingThread {
   readonly ring: NativeRing
   /** Everything that this thread recorded so far lies before it. */
   head(): number
+  /** Directories outside of which no source is read. */
+  readonly sourceRoots: readonly string[]
   /** @throws {KinescopeError} `CLOSED`. */
   ensureOpen(): void
 }
@@ -140,6 +147,14 @@ export class Access implements DataAccess {
     return this.#firstEvent(await awaitNative(() => store.event(known, ring, head())))
   }
 
+  async getSourceContext(id: EventId, linesBefore = DEFAULT_CONTEXT_LINES, linesAfter = DEFAULT_CONTEXT_LINES): Promise<SourceContext> {
+    const before = resolveLines('linesBefore', linesBefore)
+    const after = resolveLines('linesAfter', linesAfter)
+    const event = await this.getEvent(id)
+    if (event === null) throw new KinescopeError('NOT_FOUND', `id: no event ${id}`)
+    return sourceContextOf(event, before, after, this.#thread.sourceRoots)
+  }
+
   getEventSync(id: EventId, options: { timeoutMs?: number } = {}): Event | null {
     const known = resolveEventId(id)
     resolveSyncOptions(options)
@@ -159,6 +174,13 @@ export class Access implements DataAccess {
     result.release()
     return event ?? null
   }
+}
+
+function resolveLines(field: string, lines: unknown): number {
+  if (!Number.isInteger(lines) || (lines as number) < 0 || (lines as number) > CONTEXT_LINES_MAX) {
+    throw invalidArgument(field, lines, `an integer from 0 to ${CONTEXT_LINES_MAX}`)
+  }
+  return lines as number
 }
 
 /** Checks the options of a blocking call that has no others; returns its milliseconds. */

@@ -4,7 +4,7 @@ import type { CaptureConfig, DataAccess, Kinescope, KinescopeHandle, LossCause, 
 import { Access } from './data-access.js'
 import { closedError, invalidArgument, kinescopeErrorOf } from './errors.js'
 import { awaitNative, callNative, NATIVE_LOSS_CAUSES, native, type NativeProducer, type NativeRing, type NativeStore } from './native.js'
-import { resolveOptions } from './open-options.js'
+import { resolveOptions, type Settings } from './open-options.js'
 import { createRecorder, type RecorderHandle } from './recorder/recorder.js'
 import { I32_CAPACITY_WORDS, I32_TAIL } from './recorder/layout.js'
 
@@ -17,9 +17,9 @@ const THREAD_LABEL = isMainThread ? 'main' : `worker-${threadId}`
  * @throws {KinescopeError} See there.
  */
 export async function open(options: OpenOptions = {}): Promise<Kinescope> {
-  const { store, config } = resolveOptions(options)
+  const { store, settings } = resolveOptions(options)
   const opened = callNative(() => native.openStore(store, process.hrtime.bigint()))
-  return new Scope(opened, config, true)
+  return new Scope(opened, settings, true)
 }
 
 /**
@@ -30,7 +30,7 @@ export async function open(options: OpenOptions = {}): Promise<Kinescope> {
 export function attach(handle: KinescopeHandle): Kinescope {
   const { registryId, nonce, processId } = resolveHandle(handle)
   const store = callNative(() => native.attachStore(registryId, nonce, processId))
-  return new Scope(store, JSON.parse(store.configJson) as CaptureConfig, false)
+  return new Scope(store, JSON.parse(store.configJson) as Settings, false)
 }
 
 function resolveHandle(handle: unknown): KinescopeHandle {
@@ -58,7 +58,7 @@ class Scope implements Kinescope {
   readonly #isOpener: boolean
   #closing: Promise<void> | undefined
 
-  constructor(store: NativeStore, config: CaptureConfig, isOpener: boolean) {
+  constructor(store: NativeStore, { config, sourceRoots }: Settings, isOpener: boolean) {
     this.#store = store
     this.#config = config
     this.#isOpener = isOpener
@@ -76,7 +76,7 @@ class Scope implements Kinescope {
     this.recorder = this.#recording.recorder
     this.handle = Object.freeze({ registryId: store.registryId, nonce: store.nonce, processId: process.pid })
     const head = (): number => this.#recording.head()
-    this.dataAccess = new Access({ store, ring, head, ensureOpen: () => this.#ensureOpen() })
+    this.dataAccess = new Access({ store, ring, head, sourceRoots, ensureOpen: () => this.#ensureOpen() })
   }
 
   get config(): Readonly<CaptureConfig> {

@@ -1,11 +1,13 @@
 /** Options of `open`: validation and defaults. */
 import { hostname } from 'node:os'
+import { resolve } from 'node:path'
 import type { CaptureConfig, OpenOptions } from '../index.js'
 import { invalidArgument, unknownField } from './errors.js'
 import type { NativeStoreOptions } from './native.js'
 import { resolveLimits, resolveRedact, resolveSamplingRate } from './options.js'
 
-const OPTIONS = ['node', 'retention', 'segmentEvents', 'ring', 'samplingRate', 'limits', 'redact']
+const OPTIONS = ['node', 'retention', 'segmentEvents', 'ring', 'samplingRate', 'limits', 'redact', 'sourceRoots']
+const SOURCE_ROOTS_MAX = 64
 const NODE_CHARACTERS_MAX = 255
 const SEGMENT_EVENTS_MAX = 1 << 24
 const DEFAULT_SEGMENT_EVENTS = 1 << 20
@@ -17,7 +19,14 @@ const DEFAULT_RETENTION_BYTES = 1 << 30
 /** What `open` needs of its options, complete. */
 export interface ResolvedOptions {
   readonly store: NativeStoreOptions
+  readonly settings: Settings
+}
+
+/** What every thread of a recording has to know; kept with it as JSON. */
+export interface Settings {
   readonly config: CaptureConfig
+  /** Absolute. */
+  readonly sourceRoots: readonly string[]
 }
 
 /**
@@ -42,6 +51,7 @@ export function resolveOptions(options: OpenOptions): ResolvedOptions {
   if (overflow !== 'drop_newest' && overflow !== 'block') {
     throw invalidArgument('ring.overflow', overflow, "'drop_newest' or 'block'")
   }
+  const settings: Settings = { config, sourceRoots: sourceRootsOf(given['sourceRoots']) }
   const store: NativeStoreOptions = {
     node: nodeName(given['node']),
     segmentEvents: integer('segmentEvents', given['segmentEvents'] ?? DEFAULT_SEGMENT_EVENTS, 1, SEGMENT_EVENTS_MAX),
@@ -50,9 +60,9 @@ export function resolveOptions(options: OpenOptions): ResolvedOptions {
     retentionMaxBytes: limit('maxBytes') || DEFAULT_RETENTION_BYTES,
     retentionMaxAgeMs: limit('maxAgeMs'),
     retentionMaxEvents: limit('maxEvents'),
-    configJson: JSON.stringify(config),
+    configJson: JSON.stringify(settings),
   }
-  return { store, config }
+  return { store, settings }
 }
 
 function fields(owner: string, value: unknown, known: readonly string[]): Record<string, unknown> {
@@ -78,4 +88,13 @@ function nodeName(node: unknown): string {
     throw invalidArgument('node', node, `a string of 1 to ${NODE_CHARACTERS_MAX} characters`)
   }
   return node
+}
+
+function sourceRootsOf(roots: unknown): string[] {
+  if (roots === undefined) return [process.cwd()]
+  if (!Array.isArray(roots) || roots.length > SOURCE_ROOTS_MAX) throw invalidArgument('sourceRoots', roots, `an array of at most ${SOURCE_ROOTS_MAX} directories`)
+  return roots.map((root, index) => {
+    if (typeof root !== 'string' || root === '') throw invalidArgument(`sourceRoots[${index}]`, root, 'a directory')
+    return resolve(root)
+  })
 }

@@ -76,13 +76,15 @@ const RANGES_MAX: usize = 1024;
 #[derive(Default)]
 pub struct LossLog {
     ranges: Vec<LossRange>,
+    /// Ranges from which on neighbours are merged next: above what merging cannot reduce any further.
+    ranges_max: usize,
     evicted: Option<LossRange>,
 }
 
 impl LossLog {
     /// Adds a loss.
     pub fn push(&mut self, range: LossRange) {
-        if self.ranges.len() >= RANGES_MAX {
+        if self.ranges.len() >= self.ranges_max.max(RANGES_MAX) {
             self.coarsen();
         }
         self.ranges.push(range);
@@ -98,8 +100,8 @@ impl LossLog {
 
     /// Merges the older half: each range into the one before it of its cause and producer, up to pairs.
     fn coarsen(&mut self) {
-        let recent = self.ranges.split_off(RANGES_MAX / 2);
-        let mut merged: Vec<LossRange> = Vec::with_capacity(RANGES_MAX);
+        let recent = self.ranges.split_off(self.ranges.len() / 2);
+        let mut merged: Vec<LossRange> = Vec::with_capacity(self.ranges.len());
         let mut open: Vec<(LossCause, u16, usize)> = Vec::new();
         for range in self.ranges.drain(..) {
             if let Some(place) = open.iter().position(|(cause, producer, _)| {
@@ -114,6 +116,8 @@ impl LossLog {
         }
         merged.extend(recent);
         self.ranges = merged;
+        // One range for each producer and cause is always left, so that is what bounds the log in the end.
+        self.ranges_max = self.ranges.len() + RANGES_MAX / 4;
     }
 
     /// What is missing from the half-open time range, eviction first.

@@ -207,6 +207,11 @@ impl Store {
             ring: Arc::clone(&ring),
             pid: pid.to_owned(),
         })?;
+        // Checked last: either this sees that the writer has stopped, or the writer sees the new ring when it stops.
+        if self.shared.is_closed() {
+            ring.set_state(RingState::Closed);
+            return Err(Error::closed());
+        }
         Ok(ring)
     }
 

@@ -109,6 +109,10 @@ impl Writer {
         self.shared.set_closed();
         // Results hold what they need; nobody can ask for more.
         self.shared.set_segments(Vec::new());
+        // Also of producers that came too late to be drained.
+        for ring in &lock(&self.registry.inner).alive {
+            ring.set_state(RingState::Closed);
+        }
     }
 
     /// Rests until the next turn; true if somebody woke the writer from its sleep, who then has something to come.
