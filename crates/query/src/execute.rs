@@ -1,14 +1,12 @@
 //! Runs queries against a snapshot.
 
-use std::sync::Arc;
-
 use arrow_array::RecordBatch;
 use arrow_ipc::writer::{FileWriter, StreamWriter};
-use kinescope_store::{Error, ErrorCode, Segment, Snapshot, arrow_view};
+use kinescope_store::{Error, ErrorCode, Snapshot, arrow_view};
 
 use crate::cancel::Cancel;
 use crate::filter::Filter;
-use crate::find::Located;
+use crate::find::{Located, Locator};
 use crate::gather::gather;
 use crate::order::{Key, Order};
 use crate::page_token::{LastKey, PageToken};
@@ -63,30 +61,6 @@ pub struct Answer {
     pub items: Option<Vec<SettledItem>>,
     seqs: Vec<u64>,
     snapshot: Snapshot,
-}
-
-/// Finds a row's segment.
-pub(crate) struct Locator<'a> {
-    segments: Vec<(&'a Arc<Segment>, usize)>,
-}
-
-impl<'a> Locator<'a> {
-    pub(crate) fn new(snapshot: &'a Snapshot) -> Self {
-        Self {
-            segments: snapshot.segments().collect(),
-        }
-    }
-
-    /// The index of the segment that holds `seq`, which must be in the snapshot.
-    pub(crate) fn index_of(&self, seq: u64) -> usize {
-        self.segments
-            .partition_point(|(segment, _)| segment.base_seq <= seq)
-            - 1
-    }
-
-    pub(crate) fn segment(&self, index: usize) -> (&'a Arc<Segment>, usize) {
-        self.segments[index]
-    }
 }
 
 /// Runs `query` against `snapshot`.

@@ -1,4 +1,4 @@
-//! Single events by their id.
+//! Where single events are: by their id, by their position.
 
 use std::sync::Arc;
 
@@ -59,5 +59,29 @@ impl<'a> Located<'a> {
             DictionaryColumn::CorrelationId,
             Some(NullableColumn::CorrelationId),
         )
+    }
+}
+
+/// Finds a row's segment.
+pub(crate) struct Locator<'a> {
+    segments: Vec<(&'a Arc<Segment>, usize)>,
+}
+
+impl<'a> Locator<'a> {
+    pub(crate) fn new(snapshot: &'a Snapshot) -> Self {
+        Self {
+            segments: snapshot.segments().collect(),
+        }
+    }
+
+    /// The index of the segment that holds `seq`, which must be in the snapshot.
+    pub(crate) fn index_of(&self, seq: u64) -> usize {
+        self.segments
+            .partition_point(|(segment, _)| segment.base_seq <= seq)
+            - 1
+    }
+
+    pub(crate) fn segment(&self, index: usize) -> (&'a Arc<Segment>, usize) {
+        self.segments[index]
     }
 }

@@ -21,6 +21,7 @@ pub mod page_token;
 pub mod projection;
 pub mod scalar;
 pub mod select;
+mod slab;
 mod stack;
 mod state;
 mod text_search;
