@@ -869,6 +869,17 @@ export interface DataAccess {
    * console.log(all.n) // 1
    */
   aggregateEventsSync(options: AggregateOptionsSync): AggregateResult
+  /**
+   * The distinct values of a field, the most frequent first; of equally frequent ones in ascending order. What is absent, an
+   * object or an array is no value.
+   *
+   * @param field A column, a path or a tag.
+   * @throws {KinescopeError} As {@link DataAccess.aggregateEvents}; `TYPE_MISMATCH` also for a prefix of what is no text.
+   * @example
+   * for (const level of ['info', 'warn', 'info']) scope.recorder.record({ eventType: 'log', data: { level } })
+   * console.log((await scope.dataAccess.fieldValues('data.level'))[0].value) // info
+   */
+  fieldValues(field: Field, options?: FieldValuesOptions): Promise<ValueCount[]>
 }
 
 /** Source around the place that an event comes from. */
@@ -1049,6 +1060,22 @@ export interface AggregateOptionsSync extends Omit<AggregateOptions, 'filters'> 
   filters?: Omit<QueryOptions, 'limit' | 'offset' | 'sortBy' | 'sortOrder' | 'projection' | 'signal'>
   /** Milliseconds until `RESOURCE_EXHAUSTED`, 1 to 60,000. Default 1000. */
   timeoutMs?: number
+}
+
+/** Options of {@link DataAccess.fieldValues}. */
+export interface FieldValuesOptions {
+  /** Only texts that start with this one. */
+  prefix?: string
+  /** Values at most, a non-negative safe integer. Default 100. */
+  limit?: number
+  /** Of which events; the filtering part of a query. Default: all. */
+  filters?: NonNullable<AggregateOptions['filters']>
+}
+
+/** A value and how many events have it. */
+export interface ValueCount {
+  readonly value: string | number | bigint | boolean
+  readonly count: number
 }
 
 /** The answer to an aggregate: groups of one snapshot of the log. */

@@ -7,6 +7,8 @@ import type {
   DataAccess,
   Event,
   EventId,
+  Field,
+  FieldValuesOptions,
   ProjectedRow,
   ProjectionItem,
   QueryOptions,
@@ -14,6 +16,7 @@ import type {
   QueryResult,
   SourceContext,
   State,
+  ValueCount,
 } from '../index.js'
 import { resolveAggregate } from './aggregate-options.js'
 import { Groups } from './aggregate-result.js'
@@ -21,6 +24,7 @@ import { BufferCache } from './columns.js'
 import { invalidArgument, KinescopeError, unknownField } from './errors.js'
 import { awaitNative, callNative, native, type NativeAnswer, type NativeCancel, type NativeRing, type NativeStore } from './native.js'
 import type { ProjectedField } from './projection.js'
+import { resolveFieldValues } from './field-values.js'
 import { callStackOf, STATE_EVENT_TYPES, stateOf } from './past.js'
 import {
   NO_LIMIT,
@@ -128,6 +132,14 @@ export class Access implements DataAccess {
     const { store, ring, head, ensureOpen } = this.#thread
     ensureOpen()
     return new Groups(callNative(() => store.aggregateSync(filters, plan, ring, head(), timeoutMs)), this.#buffers, names)
+  }
+
+  async fieldValues(field: Field, options: FieldValuesOptions = {}): Promise<ValueCount[]> {
+    if (typeof field !== 'string') throw invalidArgument('field', field, "a column's name or a path")
+    const { aggregate, limit } = resolveFieldValues(field, options)
+    using groups = await this.aggregateEvents(aggregate)
+    const values = groups.rows().map(({ count, ...key }) => ({ value: Object.values(key)[0] as ValueCount['value'] | null, count: count as number }))
+    return values.filter((entry): entry is ValueCount => entry.value !== null).slice(0, limit)
   }
 
   queryEventsSync(query: QueryOptionsSync & Projecting): QueryResult<ProjectedRow>

@@ -1,0 +1,35 @@
+/** The distinct values of a field: an aggregate of its own kind. */
+import type { AggregateOptions, Field, FieldValuesOptions } from '../index.js'
+import { isPlainObject } from './conditions.js'
+import { invalidArgument, unknownField } from './errors.js'
+
+const OPTIONS = ['prefix', 'limit', 'filters']
+const DEFAULT_LIMIT = 100
+
+/**
+ * Checks the options of `fieldValues`.
+ *
+ * @returns `aggregate` has one group more than asked for: objects and arrays are one that has no value. Its first column is the
+ * value.
+ * @throws {KinescopeError} `INVALID_ARGUMENT` naming the option.
+ */
+export function resolveFieldValues(field: Field, options: FieldValuesOptions): { aggregate: AggregateOptions; limit: number } {
+  if (!isPlainObject(options)) throw invalidArgument('options', options, 'an object')
+  for (const name of Object.keys(options)) {
+    if (!OPTIONS.includes(name)) throw unknownField('options', name, OPTIONS)
+  }
+  const { prefix, limit = DEFAULT_LIMIT, filters = {} } = options as FieldValuesOptions
+  if (prefix !== undefined && typeof prefix !== 'string') throw invalidArgument('options.prefix', prefix, 'a string')
+  if (!Number.isSafeInteger(limit) || limit < 0) throw invalidArgument('options.limit', limit, 'a non-negative safe integer')
+  if (!isPlainObject(filters)) throw invalidArgument('options.filters', filters, 'an object')
+  const given = (filters as { where?: object }).where
+  const own = { [field]: prefix === undefined ? { exists: true } : { startsWith: prefix } }
+  const aggregate: AggregateOptions = {
+    groupBy: [field],
+    aggregations: { count: { count: '*' } },
+    filters: { ...filters, where: given === undefined ? own : { and: [given, own] } } as NonNullable<AggregateOptions['filters']>,
+    orderBy: [{ field: 'count', order: 'desc' }],
+    limit: limit + 1,
+  }
+  return { aggregate, limit }
+}

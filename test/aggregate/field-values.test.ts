@@ -1,0 +1,55 @@
+/** The distinct values of fields, compared with the oracle's. */
+import * as fc from 'fast-check'
+import { open } from 'kinescope'
+import { expect, it } from 'vitest'
+import { openOracle } from '../../oracle/index.js'
+import { events } from '../support/arbitraries.js'
+
+const SEED = Number(process.env['KINESCOPE_SEED'] ?? Date.now() % 2 ** 31)
+const CASES = Number(process.env['KINESCOPE_CASES'] ?? 150)
+const FIELDS = ['eventType', 'pid', 'module', 'function', 'arity', 'line', 'correlation_id', 'data.x', 'data.a', 'data.a.b', 'tags.region', 'data.none']
+/** Equal numbers may show as either of their kinds. */
+const plain = ({ value, count }: { value: unknown; count: number }) => [typeof value === 'number' && Number.isInteger(value) ? BigInt(value) : value, count]
+
+it(`are those of the oracle, over random events (KINESCOPE_SEED=${SEED})`, { timeout: 300_000 }, async () => {
+  const cases = fc.record({
+    inputs: fc.array(events(), { maxLength: 60 }),
+    field: fc.constantFrom(...FIELDS),
+    limit: fc.option(fc.nat(4), { nil: undefined }),
+    pid: fc.option(fc.constantFrom('main', 'a', 'worker-1'), { nil: undefined }),
+  })
+  const property = fc.asyncProperty(cases, async ({ inputs, field, limit, pid }) => {
+    await using scope = await open({ segmentEvents: 7, limits: { maxEventBytes: 2 ** 16 } })
+    const oracle = openOracle({ limits: { maxEventBytes: 2 ** 16 } })
+    for (const input of inputs) {
+      scope.recorder.record(input as never)
+      oracle.recorder.record(input as never)
+    }
+    const options = { ...(limit !== undefined && { limit }), ...(pid !== undefined && { filters: { pid } }) }
+    const expected = await oracle.dataAccess.fieldValues(field, options)
+    expect((await scope.dataAccess.fieldValues(field, options)).map(plain)).toEqual(expected.map(plain))
+  })
+  await fc.assert(property, { numRuns: CASES, seed: SEED })
+})
+
+it('can be asked for by prefix, and refuse what is no option', async () => {
+  await using scope = await open({ ring: { bytes: 65_536 } })
+  for (const pid of ['request-1', 'request-2', 'request-2', 'job-1']) scope.recorder.record({ eventType: 'log', pid, data: { n: 1 } })
+  const { dataAccess } = scope
+  expect(await dataAccess.fieldValues('pid', { prefix: 'request-' })).toEqual([
+    { value: 'request-2', count: 2 },
+    { value: 'request-1', count: 1 },
+  ])
+  expect(await dataAccess.fieldValues('pid', { prefix: 'nobody' })).toEqual([])
+  expect(await dataAccess.fieldValues('data.n', { filters: { where: { pid: 'job-1' } } })).toEqual([{ value: 1, count: 1 }])
+  const refused: [unknown, unknown, string][] = [
+    [7, {}, 'INVALID_ARGUMENT'],
+    ['pidd', {}, 'UNKNOWN_FIELD'],
+    ['arity', { prefix: 'a' }, 'TYPE_MISMATCH'],
+    ['pid', { prefix: 1 }, 'INVALID_ARGUMENT'],
+    ['pid', { limit: -1 }, 'INVALID_ARGUMENT'],
+    ['pid', { limt: 1 }, 'INVALID_ARGUMENT'],
+    ['pid', { filters: { limit: 1 } }, 'INVALID_ARGUMENT'],
+  ]
+  for (const [field, options, code] of refused) await expect(dataAccess.fieldValues(field as never, options as never), String(field)).rejects.toMatchObject({ code })
+})
