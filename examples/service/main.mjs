@@ -29,14 +29,9 @@ const lostCount = Object.values(lost).reduce((sum, count) => sum + count, 0)
 console.log(`${load.requests.total.toLocaleString('en')} requests in ${SECONDS} s: ${load['4xx']} refused, ${load['5xx']} failed`)
 console.log(`${recorded.toLocaleString('en')} events recorded, ${lostCount} lost, ${(memoryBytes / 2 ** 20).toFixed(1)} MiB`)
 
-const exits = await scope.dataAccess.queryEvents({ eventTypes: ['function_exit'], limit: recorded })
-let slowest = null
-for (const exit of exits) {
-  if (exit.module === 'http' && (slowest === null || exit.data.duration_ns > slowest.data.duration_ns)) slowest = exit
-}
-exits.release()
-
-const trace = await scope.dataAccess.queryEvents({ correlationId: slowest.correlationId, limit: recorded })
+const requests = { eventTypes: ['function_exit'], mfa: { module: 'http' } }
+const [slowest] = await scope.dataAccess.queryEvents({ ...requests, sortBy: 'data.duration_ns', sortOrder: 'desc', limit: 1 })
+const trace = await scope.dataAccess.getTraceByCorrelationId(slowest.correlationId)
 console.log(`\nThe slowest request, ${slowest.pid}, trace ${slowest.correlationId}:\n`)
 console.log(callTree(trace).join('\n'))
 

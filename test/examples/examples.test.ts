@@ -1,0 +1,37 @@
+/** The examples run as their readers run them, for a second each. */
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+
+function run(example: string): string {
+  const env = { ...process.env, DEMO_SECONDS: '1' }
+  const { status, stdout, stderr } = spawnSync(process.execPath, [`examples/${example}/main.mjs`], { cwd: root, encoding: 'utf8', env })
+  expect(status, stderr).toBe(0)
+  return stdout
+}
+
+test('the service: what was recorded, its slowest request as a tree of calls, rows of the table, and the cost', () => {
+  const shown = run('service')
+  expect(shown).toMatch(/^[\d,]+ requests in 1 s: \d+ refused, 0 failed$/m)
+  expect(shown).toMatch(/^[\d,]+ events recorded, 0 lost, /m)
+  // A request, indented below it one of the functions that it called.
+  expect(shown).toMatch(/^http\.\S+ \S+\(.*\) {2}[\d.]+ ms → .*\n {2}\w+\.\w+\(/m)
+  expect(shown).toMatch(/^seq +timestamp +event_type/m)
+  expect(shown).toMatch(/^What an event costs .* [\d.]+ ns of a synchronous call,$/m)
+})
+
+test('the AI loop: latency of functions, groups of errors, and a trace as a sequence', () => {
+  const lines = run('ai-loop').trimEnd().split('\n').map((line) => JSON.parse(line) as { kind: string; value: any }) // oxlint-disable-line typescript/no-explicit-any
+  const [latency, errors, ...steps] = lines
+  expect(latency).toMatchObject({ kind: 'latency', value: { relativeError: 1 / 64 } })
+  const { functions } = latency!.value
+  expect(functions.map(({ p95Ns }: { p95Ns: number }) => p95Ns)).toEqual(functions.map(({ p95Ns }: { p95Ns: number }) => p95Ns).toSorted((a: number, b: number) => b - a))
+  expect(functions[0].calls).toBeGreaterThan(0)
+  expect(errors).toMatchObject({ kind: 'errors', value: [{ count: expect.any(Number), example: { message: expect.any(String) } }] })
+  expect(steps.length).toBeGreaterThan(1)
+  expect(steps[0]!.value).toMatchObject({ atUs: 0, type: 'function_entry', parent: null })
+  // Every exit names its entry, and every step but the first comes from an earlier one.
+  for (const [index, { value }] of steps.entries()) expect(index === 0 ? -1 : value.parent).toBeLessThan(index)
+})
