@@ -34,26 +34,30 @@ async function recordService() {
 
 /** Functions by their 95th percentile, slowest first; the sketch's relative error goes with it. */
 async function latencyPerFunction() {
-  using groups = await dataAccess.aggregateEvents({
+  const groups = await dataAccess.aggregateEvents({
     groupBy: ['module', 'function'],
     aggregations: { calls: { count: '*' }, p95Ns: { quantile: 'data.duration_ns', q: 0.95 } },
     filters: { eventTypes: ['function_exit'] },
     orderBy: [{ field: 'p95Ns', order: 'desc' }],
     limit: 10,
   })
-  return { relativeError: groups.quantileError, functions: groups.rows() }
+  const latency = { relativeError: groups.quantileError, functions: groups.rows() }
+  groups.release()
+  return latency
 }
 
 /** How calls ended that did not end well, with one event of each kind to look at. */
 async function errorGroups() {
-  using groups = await dataAccess.aggregateEvents({
+  const groups = await dataAccess.aggregateEvents({
     groupBy: ['module', 'function', 'data.exception.error_type'],
     aggregations: { count: { count: '*' }, lastSeq: { max: 'seq' } },
     filters: { where: { 'data.exit_reason': { in: ['throw', 'reject'] } } },
     orderBy: [{ field: 'count', order: 'desc' }],
     limit: 10,
   })
-  const examples = groups.rows().map(async ({ lastSeq, ...group }) => {
+  const rows = groups.rows()
+  groups.release()
+  const examples = rows.map(async ({ lastSeq, ...group }) => {
     const [{ eventId, correlationId, data }] = await dataAccess.queryEvents({ where: { seq: lastSeq } })
     return { ...group, example: { eventId, correlationId, message: data.exception?.message } }
   })
@@ -62,8 +66,9 @@ async function errorGroups() {
 
 /** A trace in the order of time, each event with what it needs to be understood by itself, and no more. */
 async function trainingSequence(correlationId) {
-  using trace = await dataAccess.getTraceByCorrelationId(correlationId)
+  const trace = await dataAccess.getTraceByCorrelationId(correlationId)
   const events = trace.toArray()
+  trace.release()
   const startedAt = events[0].timestamp
   const place = new Map(events.map(({ eventId }, index) => [eventId, index]))
   return events.map(({ eventType, module, function: fn, parentId, timestamp, data }) => ({
