@@ -815,10 +815,8 @@ export interface DataAccess {
    * @throws {KinescopeError} `NOT_FOUND` without such an event; `SOURCE_UNAVAILABLE` when it names no file and line, or the file
    * is gone, lies outside of {@link OpenOptions.sourceRoots}, or was changed after the event; `INVALID_ARGUMENT`, `CLOSED`.
    * @example
-   * import { writeFileSync } from 'node:fs'
-   * writeFileSync('greet.js', 'function greet() {\n  return 1\n}\n')
-   * const id = scope.recorder.record({ eventType: 'log', file: 'greet.js', line: 2 })
-   * console.log((await scope.dataAccess.getSourceContext(id, 1, 0)).codeSnippet.split('\n').length) // 2
+   * const id = scope.recorder.record({ eventType: 'log', file: 'package.json', line: 1 })
+   * console.log((await scope.dataAccess.getSourceContext(id)).firstLine) // 1
    */
   getSourceContext(id: EventId, linesBefore?: number, linesAfter?: number): Promise<SourceContext>
   /**
