@@ -6,6 +6,7 @@ import { closedError, invalidArgument, kinescopeErrorOf } from './errors.js'
 import { awaitNative, callNative, NATIVE_LOSS_CAUSES, native, type NativeProducer, type NativeRing, type NativeStore } from './native.js'
 import { resolveOptions, type Settings } from './open-options.js'
 import { createRecorder, type RecorderHandle } from './recorder/recorder.js'
+import { monotonicNow } from './recorder/intrinsics.js'
 import { I32_CAPACITY_WORDS, I32_TAIL } from './recorder/layout.js'
 
 /** The default pid of what this thread records. */
@@ -18,7 +19,7 @@ const THREAD_LABEL = isMainThread ? 'main' : `worker-${threadId}`
  */
 export async function open(options: OpenOptions = {}): Promise<Kinescope> {
   const { store, settings } = resolveOptions(options)
-  const opened = callNative(() => native.openStore(store, process.hrtime.bigint()))
+  const opened = callNative(() => native.openStore(store, monotonicNow()))
   return new Scope(opened, settings, true)
 }
 
@@ -85,7 +86,10 @@ class Scope implements Kinescope {
 
   now(): { timestamp: bigint; wallTime: bigint } {
     this.#ensureOpen()
-    return callNative(() => this.#store.now())
+    // The clock that events are stamped with, so that what was recorded before is never later than now.
+    const timestamp = monotonicNow() + this.#store.timestampOffset
+    const anchor = callNative(() => this.#store.now())
+    return { timestamp, wallTime: timestamp + (anchor.wallTime - anchor.timestamp) }
   }
 
   async flush(): Promise<void> {
