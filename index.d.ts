@@ -1118,7 +1118,7 @@ export interface AggregateResult extends Disposable {
 export interface Lost {
   /** Events, all ranges together. */
   readonly count: number
-  /** One entry per loss, oldest first. */
+  /** One entry per loss; of a recording with over 1,024 of them, older ones of the same producer and cause are merged. */
   readonly ranges: readonly LostRange[]
 }
 
