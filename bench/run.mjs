@@ -1,20 +1,39 @@
 /**
- * `npm run bench`: measures what recording and writing cost, and prints one table.
+ * `npm run bench`: measures what recording, writing and querying cost, and prints one table.
  *
  * `--quick`: shorter, fewer repetitions. `--only <text>`: only rows whose name contains it; may be given several times.
+ * `--events <number>`: how many events are queried. `--many <number>`: how many events the rows with many more of them have.
  * The exit code is 1 when something could not be measured; a missed goal is a result.
  */
 import { parseArgs } from 'node:util'
 import { measureAll } from './lib/schedule.mjs'
 import { setUp } from './lib/setup.mjs'
 import { formatTable } from './lib/table.mjs'
+import { EVENTS_PER_TRACE } from './query/events.mjs'
+import { QUERYING_PROBES, QUERYING_ROWS } from './rows/querying.mjs'
 import { RECORDING_PROBES, RECORDING_ROWS } from './rows/recording.mjs'
 import { WRITING_PROBES, WRITING_ROWS } from './rows/writing.mjs'
 
-const PROBES = { ...RECORDING_PROBES, ...WRITING_PROBES }
-const ROWS = [...RECORDING_ROWS, ...WRITING_ROWS]
+const PROBES = { ...RECORDING_PROBES, ...WRITING_PROBES, ...QUERYING_PROBES }
+const ROWS = [...RECORDING_ROWS, ...WRITING_ROWS, ...QUERYING_ROWS]
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string', multiple: true, default: [''] } } })
+/** Events that are queried: in a full run, and in a quick one. */
+const EVENTS = 10_000_000
+const QUICK_EVENTS = 1_000_000
+/** Below this a question has no answer. */
+const LEAST_EVENTS = 100_000
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string', multiple: true, default: [''] },
+    events: { type: 'string' },
+    many: { type: 'string' },
+  },
+})
+const { quick } = values
+const events = eventsOf('events') ?? (quick ? QUICK_EVENTS : EVENTS)
+const many = eventsOf('many') ?? (quick ? 4 * events : undefined)
 const rows = ROWS.filter(({ name }) => values.only.some((text) => name.includes(text)))
 if (rows.length === 0) {
   console.error(`--only ${values.only.join(' --only ')}: no such row; there are ${ROWS.map(({ name }) => name).join(', ')}`)
@@ -29,9 +48,22 @@ try {
 }
 const wanted = new Set(rows.flatMap((row) => row.probes))
 const probes = Object.fromEntries(Object.entries(PROBES).filter(([name]) => wanted.has(name)))
-const measured = await measureAll(probes, { quick: values.quick, progress })
+const questions = [...new Set(rows.flatMap((row) => row.questions ?? []))]
+const measured = await measureAll(probes, { quick, events, many, questions, progress })
 progress('')
 console.log(formatTable([['name', 'what', 'absolute', 'ratio to rival', 'goal', ''], ...rows.map(lineOf)]))
+
+/**
+ * @param {'events' | 'many'} name
+ * @returns {number | undefined}
+ */
+function eventsOf(name) {
+  if (values[name] === undefined) return undefined
+  const count = Math.round(Number(values[name]) / EVENTS_PER_TRACE) * EVENTS_PER_TRACE
+  if (count >= LEAST_EVENTS) return count
+  console.error(`--${name} ${values[name]}: a number from ${LEAST_EVENTS} is needed`)
+  process.exit(1)
+}
 
 /**
  * @param {import('./rows/figures.mjs').Row} row
@@ -40,11 +72,17 @@ console.log(formatTable([['name', 'what', 'absolute', 'ratio to rival', 'goal', 
 function lineOf({ name, what, goal, probes: needed, figures }) {
   const metrics = needed.map((probe) => measured[probe])
   const failure = metrics.find((metric) => metric instanceof Error)
-  if (failure) {
+  try {
+    if (failure) throw failure
+    return lineOfFigures(name, what, goal, figures(...metrics), metrics)
+  } catch (error) {
     process.exitCode = 1
-    return [name, what, `not measured: ${failure.message.replaceAll(/\s+/g, ' ')}`, '', goal, '']
+    return [name, what, `not measured: ${error.message.replaceAll(/\s+/g, ' ')}`, '', goal, '']
   }
-  const { absolute, ratio = '', met } = figures(...metrics)
+}
+
+/** @returns {string[]} */
+function lineOfFigures(name, what, goal, { absolute, ratio = '', met }, metrics) {
   const lostEvents = Math.max(...metrics.map((metric) => metric.lostEvents?.high ?? 0))
   // What was lost had not been stored, so such a figure is too good.
   if (lostEvents > 0) return [name, what, `${absolute}, but ${lostEvents} events were lost`, ratio, goal, 'MISSED']

@@ -10,8 +10,9 @@ import { median } from './timing.mjs'
  * @property {number} [repetitions] Child processes in a full run; default 7. A quick run takes at most 3.
  * @property {string[]} [flags] Options for Node.
  */
-/** @typedef {{ median: number, low: number, high: number }} Metric Over all repetitions. */
-/** @typedef {Record<string, Metric>} Metrics By name; `lostEvents` counts what was lost although it should not have been. */
+/** @typedef {{ median: number, low: number, high: number }} Metric Over all samples of all repetitions. */
+/** @typedef {Record<string, Metric | Error>} Metrics By name; `lostEvents` counts what was lost although it should not have been. */
+/** @typedef {Record<string, number | number[] | string>} Answer A child's samples by metric; a text says why there are none. */
 
 const FULL_REPETITIONS = 7
 const QUICK_REPETITIONS = 3
@@ -21,21 +22,21 @@ const CHILD = fileURLToPath(new URL('child.mjs', import.meta.url))
  * Measures all probes. Repetitions of different probes alternate, so that a disturbance of the machine hits rivals alike.
  *
  * @param {Record<string, Probe>} probes By name.
- * @param {{ quick: boolean, progress: (text: string) => void }} options
+ * @param {{ quick: boolean, events: number, many: number | undefined, questions: string[], progress: (text: string) => void }} options All but the last go to the children.
  * @returns {Promise<Record<string, Metrics | Error>>} By the probes' names; an error when a child process failed.
  */
-export async function measureAll(probes, { quick, progress }) {
-  /** @type {Record<string, Record<string, number>[]>} */
+export async function measureAll(probes, { progress, ...options }) {
+  /** @type {Record<string, Answer[]>} */
   const answers = {}
   /** @type {Record<string, Error>} */
   const failures = {}
   for (let repetition = 0; repetition < FULL_REPETITIONS; repetition++) {
     for (const [name, probe] of Object.entries(probes)) {
       const wanted = probe.repetitions ?? FULL_REPETITIONS
-      if (repetition >= (quick ? Math.min(wanted, QUICK_REPETITIONS) : wanted) || failures[name]) continue
+      if (repetition >= (options.quick ? Math.min(wanted, QUICK_REPETITIONS) : wanted) || failures[name]) continue
       progress(`${name} ${repetition + 1}`)
       try {
-        ;(answers[name] ??= []).push(await measureOnce(probe, quick))
+        ;(answers[name] ??= []).push(await measureOnce(probe, options))
       } catch (error) {
         failures[name] = error
       }
@@ -46,13 +47,13 @@ export async function measureAll(probes, { quick, progress }) {
 
 /**
  * @param {Probe} probe
- * @param {boolean} quick
- * @returns {Promise<Record<string, number>>}
+ * @param {object} options
+ * @returns {Promise<Answer>}
  */
-function measureOnce({ file, variant, flags = [] }, quick) {
+function measureOnce({ file, variant, flags = [] }, options) {
   const url = new URL(`../${file}`, import.meta.url).href
   return new Promise((resolve, reject) => {
-    const child = fork(CHILD, [url, JSON.stringify({ variant, quick })], { execArgv: flags, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
+    const child = fork(CHILD, [url, JSON.stringify({ variant, ...options })], { execArgv: flags, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
     let metrics
     let complaints = ''
     child.stderr.setEncoding('utf8').on('data', (text) => (complaints += text))
@@ -65,12 +66,17 @@ function measureOnce({ file, variant, flags = [] }, quick) {
   })
 }
 
-/** @param {Record<string, number>[]} answers Of one probe; at least one. */
+/**
+ * @param {Answer[]} answers Of one probe; at least one.
+ * @returns {Metrics}
+ */
 function summarize(answers) {
-  return Object.fromEntries(
-    Object.keys(answers[0]).map((name) => {
-      const values = answers.map((answer) => answer[name])
-      return [name, { median: median(values), low: Math.min(...values), high: Math.max(...values) }]
-    }),
-  )
+  return Object.fromEntries(Object.keys(answers[0]).map((name) => [name, summarizeSamples(answers.flatMap((answer) => answer[name]))]))
+}
+
+/** @param {(number | string)[]} samples */
+function summarizeSamples(samples) {
+  const complaint = samples.find((sample) => typeof sample === 'string')
+  if (complaint !== undefined) return new Error(complaint)
+  return { median: median(samples), low: Math.min(...samples), high: Math.max(...samples) }
 }

@@ -8,6 +8,7 @@
  * @property {string} what
  * @property {string} goal In words; empty where the figure is for orientation.
  * @property {string[]} probes Whose metrics `figures` takes, in this order.
+ * @property {string[]} [questions] Which of them its probes need ask, see `bench/query`.
  * @property {(...metrics: Metrics[]) => Figures} figures
  */
 /**
