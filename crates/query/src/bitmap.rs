@@ -1,26 +1,59 @@
 //! Sets of rows of one segment.
 
-/// One bit a row, in words of 64 rows.
+use std::ops::Range;
+
+/// One bit a row, in words of 64 rows. Words exist only for the stretch of the segment in which rows can be in, so that
+/// a few rows of a large segment cost little.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bitmap {
+    /// Index of the first word; rows outside the words are not in.
+    first_word: usize,
     words: Vec<u64>,
     rows: usize,
 }
 
 impl Bitmap {
     /// All of the rows `range` out of `rows`.
-    pub fn of_range(rows: usize, range: std::ops::Range<usize>) -> Self {
-        let mut bitmap = Self {
-            words: vec![0; rows.div_ceil(64)],
-            rows,
-        };
+    pub fn of_range(rows: usize, range: Range<usize>) -> Self {
+        let range = range.start.min(rows)..range.end.min(rows);
+        let mut bitmap = Self::empty(rows, &range);
         for (index, word) in bitmap.words.iter_mut().enumerate() {
-            let start = range.start.clamp(index * 64, index * 64 + 64) - index * 64;
-            let end = range.end.clamp(index * 64, index * 64 + 64) - index * 64;
+            let base = (bitmap.first_word + index) * 64;
+            let start = range.start.clamp(base, base + 64) - base;
+            let end = range.end.clamp(base, base + 64) - base;
             let below = |bit: usize| if bit == 64 { u64::MAX } else { (1 << bit) - 1 };
             *word = below(end) & !below(start);
         }
         bitmap
+    }
+
+    /// These rows out of `rows`, in any order.
+    pub fn of_rows(rows: usize, members: &[u32]) -> Self {
+        let lowest = members.iter().min().map_or(0, |&row| row as usize);
+        let highest = members.iter().max().map_or(0, |&row| row as usize + 1);
+        let mut bitmap = Self::empty(rows, &(lowest..highest));
+        for &row in members {
+            let row = row as usize;
+            bitmap.words[row / 64 - bitmap.first_word] |= 1 << (row % 64);
+        }
+        bitmap
+    }
+
+    /// None of the rows, with words for those of `range`.
+    fn empty(rows: usize, range: &Range<usize>) -> Self {
+        let first_word = range.start / 64;
+        let words = range.end.div_ceil(64).saturating_sub(first_word);
+        Self {
+            first_word,
+            words: vec![0; if range.is_empty() { 0 } else { words }],
+            rows,
+        }
+    }
+
+    /// The stretch outside of which no row is in.
+    pub fn window(&self) -> Range<usize> {
+        let start = self.first_word * 64;
+        start..(start + self.words.len() * 64).min(self.rows).max(start)
     }
 
     /// Keeps the rows whose value satisfies `keep`; `values` has one value a row.
@@ -29,7 +62,8 @@ impl Bitmap {
     /// When `values` is shorter than the rows.
     #[inline]
     pub fn retain<T: Copy>(&mut self, values: &[T], keep: impl Fn(T) -> bool) {
-        for (word, values) in self.words.iter_mut().zip(values[..self.rows].chunks(64)) {
+        let values = &values[self.window()];
+        for (word, values) in self.words.iter_mut().zip(values.chunks(64)) {
             if *word == 0 {
                 continue;
             }
@@ -41,13 +75,13 @@ impl Bitmap {
     }
 
     /// Keeps the rows that satisfy `keep`, asked only for rows that are still in.
-    pub fn retain_rows(&mut self, keep: impl Fn(usize) -> bool) {
+    pub fn retain_rows(&mut self, mut keep: impl FnMut(usize) -> bool) {
         for (index, word) in self.words.iter_mut().enumerate() {
             let mut left = *word;
             while left != 0 {
                 let bit = left.trailing_zeros();
                 left &= left - 1;
-                if !keep(index * 64 + bit as usize) {
+                if !keep((self.first_word + index) * 64 + bit as usize) {
                     *word &= !(1 << bit);
                 }
             }
@@ -56,60 +90,36 @@ impl Bitmap {
 
     /// Takes out the rows of `other`, a set of rows of the same segment.
     pub fn subtract(&mut self, other: &Self) {
-        self.words
-            .iter_mut()
-            .zip(&other.words)
-            .for_each(|(word, other)| *word &= !other);
+        self.intersect_words(|index| !other.word(index));
     }
 
     /// Keeps rows of the range only.
-    pub fn intersect_range(&mut self, range: std::ops::Range<usize>) {
+    pub fn intersect_range(&mut self, range: Range<usize>) {
         let kept = Self::of_range(self.rows, range);
-        self.words
-            .iter_mut()
-            .zip(&kept.words)
-            .for_each(|(word, kept)| *word &= kept);
-    }
-
-    /// The rows that are in, descending.
-    pub fn iter_back(&self) -> impl Iterator<Item = usize> + '_ {
-        self.words
-            .iter()
-            .enumerate()
-            .rev()
-            .flat_map(|(index, &word)| {
-                let mut left = word;
-                std::iter::from_fn(move || {
-                    let bit = left.checked_ilog2()? as usize;
-                    left &= !(1 << bit);
-                    Some(index * 64 + bit)
-                })
-            })
+        self.intersect_words(|index| kept.word(index));
     }
 
     /// Keeps the rows whose bit is set in `word_at`, which gives 64 rows at a time.
     pub fn intersect_words(&mut self, word_at: impl Fn(usize) -> u64) {
+        let first_word = self.first_word;
         self.words
             .iter_mut()
             .enumerate()
-            .for_each(|(index, word)| *word &= word_at(index));
+            .for_each(|(index, word)| *word &= word_at(first_word + index));
     }
 
     /// The 64 rows from `64 * index` on, the lowest bit first.
     pub fn word(&self, index: usize) -> u64 {
-        self.words[index]
-    }
-
-    /// These rows, ascending, out of `rows`.
-    pub fn of_rows(rows: usize, members: impl Iterator<Item = usize>) -> Self {
-        let mut bitmap = Self::of_range(rows, 0..0);
-        members.for_each(|row| bitmap.words[row / 64] |= 1 << (row % 64));
-        bitmap
+        let index = index.checked_sub(self.first_word);
+        index
+            .and_then(|index| self.words.get(index))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Takes out all rows.
     pub fn clear(&mut self) {
-        self.words.fill(0);
+        self.words.clear();
     }
 
     /// Whether no row is in.
@@ -125,16 +135,39 @@ impl Bitmap {
             .sum()
     }
 
+    /// Whether all rows of the segment are in.
+    pub fn is_full(&self) -> bool {
+        self.count() == self.rows
+    }
+
     /// The rows that are in, ascending.
     pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         self.words.iter().enumerate().flat_map(|(index, &word)| {
+            let base = (self.first_word + index) * 64;
             let mut left = word;
             std::iter::from_fn(move || {
                 let bit = (left != 0).then(|| left.trailing_zeros() as usize)?;
                 left &= left - 1;
-                Some(index * 64 + bit)
+                Some(base + bit)
             })
         })
+    }
+
+    /// The rows that are in, descending.
+    pub fn iter_back(&self) -> impl Iterator<Item = usize> + '_ {
+        self.words
+            .iter()
+            .enumerate()
+            .rev()
+            .flat_map(|(index, &word)| {
+                let base = (self.first_word + index) * 64;
+                let mut left = word;
+                std::iter::from_fn(move || {
+                    let bit = left.checked_ilog2()? as usize;
+                    left &= !(1 << bit);
+                    Some(base + bit)
+                })
+            })
     }
 }
 
@@ -156,6 +189,23 @@ mod tests {
             let mut back: Vec<usize> = bitmap.iter_back().collect();
             back.reverse();
             prop_assert_eq!(back, expected);
+        }
+
+        #[test]
+        fn sets_with_different_windows_combine(rows in 1usize..400, members in proptest::collection::vec(0u32..400, 0..20), a in 0usize..400, b in 0usize..400) {
+            let members: Vec<u32> = members.into_iter().filter(|&row| (row as usize) < rows).collect();
+            let range = a.min(b)..a.max(b);
+            let is_member = |row: usize| members.contains(&(row as u32));
+            let of_members = Bitmap::of_rows(rows, &members);
+            let mut left = Bitmap::of_range(rows, range.clone());
+            left.subtract(&of_members);
+            let expected: Vec<usize> = (0..rows).filter(|&row| range.contains(&row) && !is_member(row)).collect();
+            prop_assert_eq!(left.iter().collect::<Vec<_>>(), expected);
+            let mut within = of_members;
+            within.intersect_range(range.clone());
+            let expected: Vec<usize> = (0..rows).filter(|&row| range.contains(&row) && is_member(row)).collect();
+            prop_assert_eq!(within.count(), expected.len());
+            prop_assert_eq!(within.iter().collect::<Vec<_>>(), expected);
         }
     }
 }

@@ -33,6 +33,16 @@ pub struct Filter {
 
 /// The rows among the first `rows` of `segment` that satisfy `filter`; none when no row does.
 pub fn matching_rows(filter: &Filter, segment: &Segment, rows: usize) -> Option<Bitmap> {
+    matching_rows_within(filter, segment, 0..rows)
+}
+
+/// The rows of the range, all of them visible, that satisfy `filter`; none when no row does.
+pub fn matching_rows_within(
+    filter: &Filter,
+    segment: &Segment,
+    range: Range<usize>,
+) -> Option<Bitmap> {
+    let rows = range.end;
     let members = filter
         .seqs
         .as_ref()
@@ -66,11 +76,15 @@ pub fn matching_rows(filter: &Filter, segment: &Segment, rows: usize) -> Option<
     }
     let mut matching = Bitmap::of_range(
         rows,
-        in_time_range(filter.timestamps.as_ref(), segment, rows),
+        in_time_range(filter.timestamps.as_ref(), segment, range),
     );
+    if matching.is_empty() {
+        return None;
+    }
     if let Some(members) = members {
-        let member_rows = members.iter().map(|seq| (seq - segment.base_seq) as usize);
-        let members = Bitmap::of_rows(rows, member_rows);
+        let row_of = |seq: &u64| (seq - segment.base_seq) as u32;
+        let members: Vec<u32> = members.iter().map(row_of).collect();
+        let members = Bitmap::of_rows(rows, &members);
         matching.intersect_words(|index| members.word(index));
     }
     if let Some(range) = &filter.timestamps
@@ -123,23 +137,25 @@ fn members_of<'a>(seqs: &'a [u64], segment: &Segment, rows: usize) -> &'a [u64] 
     &seqs[start..end]
 }
 
-/// The rows that the time range leaves, as far as that can be told without looking at each of them.
-fn in_time_range(timestamps: Option<&Range<i64>>, segment: &Segment, rows: usize) -> Range<usize> {
+/// Those of `rows` that the time range leaves, as far as that can be told without looking at each of them.
+fn in_time_range(
+    timestamps: Option<&Range<i64>>,
+    segment: &Segment,
+    rows: Range<usize>,
+) -> Range<usize> {
     let Some(range) = timestamps else {
-        return 0..rows;
+        return rows;
     };
     if segment.bounds.max_timestamp() < range.start || segment.bounds.min_timestamp() >= range.end {
         return 0..0;
     }
     if !segment.bounds.in_time_order() {
-        return 0..rows;
+        return rows;
     }
-    let timestamps = segment.columns.timestamp.slice(rows);
+    let timestamps = &segment.columns.timestamp.slice(rows.end)[rows.clone()];
     let start = timestamps.partition_point(|&timestamp| timestamp < range.start);
-    start
-        ..timestamps
-            .partition_point(|&timestamp| timestamp < range.end)
-            .max(start)
+    let end = timestamps.partition_point(|&timestamp| timestamp < range.end);
+    rows.start + start..rows.start + end.max(start)
 }
 
 fn retain_codes(matching: &mut Bitmap, codes: &[i32], mut wanted: Vec<i32>) {
