@@ -8,7 +8,7 @@
  *
  * @packageDocumentation
  */
-import type { Table } from 'apache-arrow'
+import type { RecordBatch, Table } from 'apache-arrow'
 
 // Without this, a declaration file exports every declaration that it holds.
 export {}
@@ -260,9 +260,12 @@ export type LossCause = 'ring_full' | 'too_large' | 'torn' | 'encoder' | 'disk_f
 
 /** Counters since the recording was opened. Numbers of events unless their name says `Bytes`. */
 export interface Stats {
-  /** Events recorded, lost ones not counted: what is `stored` plus what still is in rings. With all of `lost`: every attempt. */
+  /**
+   * Events recorded, lost and imported ones not counted: what is `stored` of them plus what still is in rings. With all of
+   * `lost`: every attempt.
+   */
   readonly recorded: number
-  /** Events appended to the log, evicted ones included, `events_lost` rows left out. */
+  /** Events appended to the log, imported and evicted ones included, `events_lost` rows left out. */
   readonly stored: number
   /** Rows that retention has removed. */
   readonly evicted: number
@@ -387,7 +390,10 @@ export interface WrapOptions {
 export interface EventInput {
   /** Any string; see the list of well-known types in the documentation. */
   eventType: string
-  /** For imported events only: producer 32,768 to 65,535, sequence below 2^48. Default: assigned. */
+  /**
+   * For imported events: producer 32,768 to 65,535, sequence below 2^48. Default: assigned. {@link DataAccess.storeEvents}
+   * refuses an id that exists; {@link Recorder.record} does not look.
+   */
   eventId?: EventId
   /** Default: the recording's {@link OpenOptions.node}. */
   node?: string
@@ -839,6 +845,47 @@ export interface DataAccess {
    * console.log(scope.dataAccess.getEventSync(id).eventType) // log
    */
   getEventSync(id: EventId, options?: { timeoutMs?: number }): Event | null
+  /**
+   * Takes one event from elsewhere into the log.
+   *
+   * @returns Its id.
+   * @throws {KinescopeError} As {@link DataAccess.storeEvents}.
+   * @example
+   * const id = await scope.dataAccess.storeEvent({ eventType: 'deploy', wallTime: new Date('2026-11-01'), data: { version: 7 } })
+   * console.log((await scope.dataAccess.getEvent(id)).data.version) // 7
+   */
+  storeEvent(event: EventInput): Promise<EventId>
+  /**
+   * Takes events from elsewhere into the log: all of them, or none. When the promise resolves they are visible to every
+   * thread's queries, behind everything that this thread has recorded before the call.
+   *
+   * Frames do not apply: an event has no correlation id, parent or tags but its own, and its pid is the thread's unless it
+   * names one. A missing time follows from the other one, and is the present if both are missing. `data` is captured as by
+   * {@link Recorder.record}, within {@link CaptureLimits}; of events that are objects no code runs but that of their own
+   * documented fields.
+   *
+   * An Arrow table has the columns of {@link QueryResult.table}, or some of them; `event_type` must be there. Texts may be
+   * `Utf8`, `LargeUtf8` or dictionaries with any index; `arity` and `line` integers of any width; `timestamp` and `wall_time`
+   * `Int64` nanoseconds or any `Timestamp`; `data` is JSON. `seq` is given anew. So the table of an answer can be stored in
+   * another recording: ids of its recording threads (producers below 32,768) become those of the producer that is 32,768
+   * higher, in `parent_id` too, and its own `events_lost` rows get new ones. In a table without `event_id`, `parent_id` names
+   * events of this recording.
+   *
+   * @param events Objects, or a `Table` or `RecordBatch` of apache-arrow, whose memory is copied before the call returns. At
+   * most 1 GiB of encoded objects at a time, and no more than {@link RetentionOptions.maxBytes} keeps.
+   * @returns The ids in the order of the events: those that they bring (producer 32,768 to 65,535), else numbers of producer
+   * 32,768.
+   * @throws {KinescopeError} `INVALID_ARGUMENT` naming the event and its field, or the column and its row, for what is no event;
+   * for an id that exists or comes twice; `RESOURCE_EXHAUSTED` for more than there may be at a time; `CLOSED`.
+   * @example
+   * const { dataAccess } = scope
+   * const [id] = await dataAccess.storeEvents([{ eventType: 'request', timestamp: 5n }, { eventType: 'response', timestamp: 9n }])
+   * console.log(id) // 32768-0
+   * const { table } = await dataAccess.queryEvents()
+   * const again = await dataAccess.storeEvents(table.select(['event_type', 'timestamp', 'data']))
+   * console.log(again[1]) // 32768-3
+   */
+  storeEvents(events: readonly EventInput[] | Table | RecordBatch): Promise<EventId[]>
   /**
    * Counts, sums, averages, extremes and quantiles of groups of events.
    *

@@ -3,7 +3,7 @@
  * Events from elsewhere.
  */
 import { capture, withCuts } from './capture.js'
-import { FIRST_IMPORT_PRODUCER, readEnvelope } from './envelope.js'
+import { FIRST_IMPORT_PRODUCER, NOTHING_RECORDED, readEnvelope } from './envelope.js'
 import { invalidArgument } from './errors.js'
 import { EMPTY_ROW } from './store.js'
 
@@ -44,7 +44,7 @@ export class Importer {
         node: envelope.node ?? this.#shared.node,
         pid: envelope.pid ?? 'main',
         correlationId: envelope.correlationId ?? null,
-        parentId: envelope.parentId ?? null,
+        parentId: envelope.parentId === NOTHING_RECORDED ? null : (envelope.parentId ?? null),
         ...this.#timesOf(envelope),
         data: withCuts(capture(envelope.data, settings)),
       }

@@ -1,4 +1,5 @@
-/** Questions about what was recorded. */
+/** Questions about what was recorded, and events from elsewhere. */
+import type { RecordBatch, Table } from 'apache-arrow'
 import type {
   AggregateOptions,
   AggregateOptionsSync,
@@ -7,6 +8,7 @@ import type {
   DataAccess,
   Event,
   EventId,
+  EventInput,
   Field,
   FieldValuesOptions,
   ProjectedRow,
@@ -22,9 +24,10 @@ import { resolveAggregate } from './aggregate-options.js'
 import { Groups } from './aggregate-result.js'
 import { BufferCache } from './columns.js'
 import { invalidArgument, KinescopeError, unknownField } from './errors.js'
-import { awaitNative, callNative, native, type NativeAnswer, type NativeCancel, type NativeRing, type NativeStore } from './native.js'
+import { awaitNative, callNative, native, type NativeAnswer, type NativeCancel } from './native.js'
 import type { ProjectedField } from './projection.js'
 import { resolveFieldValues } from './field-values.js'
+import { Importer, type ImportingThread } from './import.js'
 import { callStackOf, STATE_EVENT_TYPES, stateOf } from './past.js'
 import {
   NO_LIMIT,
@@ -43,11 +46,7 @@ const DEFAULT_CONTEXT_LINES = 5
 const CONTEXT_LINES_MAX = 1000
 
 /** What queries need of the thread that asks. */
-export interface AskingThread {
-  readonly store: NativeStore
-  readonly ring: NativeRing
-  /** Everything that this thread recorded so far lies before it. */
-  head(): number
+export interface AskingThread extends ImportingThread {
   /** Directories outside of which no source is read. */
   readonly sourceRoots: readonly string[]
   /** @throws {KinescopeError} `CLOSED`. */
@@ -60,9 +59,11 @@ type Projecting = { projection: readonly ProjectionItem[] }
 export class Access implements DataAccess {
   readonly #thread: AskingThread
   readonly #buffers = new BufferCache()
+  readonly #importer: Importer
 
   constructor(thread: AskingThread) {
     this.#thread = thread
+    this.#importer = new Importer(thread)
   }
 
   queryEvents(query: QueryOptions & Projecting): Promise<QueryResult<ProjectedRow>>
@@ -173,6 +174,16 @@ export class Access implements DataAccess {
     const { store, ring, head, ensureOpen } = this.#thread
     ensureOpen()
     return this.#firstEvent(callNative(() => store.eventSync(known, ring, head())))
+  }
+
+  async storeEvent(event: EventInput): Promise<EventId> {
+    this.#thread.ensureOpen()
+    return this.#importer.storeOne(event)
+  }
+
+  async storeEvents(events: readonly EventInput[] | Table | RecordBatch): Promise<EventId[]> {
+    this.#thread.ensureOpen()
+    return this.#importer.storeAll(events)
   }
 
   #answer(answer: NativeAnswer, projection: readonly ProjectedField[] | null): Answer {

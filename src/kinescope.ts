@@ -77,7 +77,7 @@ class Scope implements Kinescope {
     this.recorder = this.#recording.recorder
     this.handle = Object.freeze({ registryId: store.registryId, nonce: store.nonce, processId: process.pid })
     const head = (): number => this.#recording.head()
-    this.dataAccess = new Access({ store, ring, head, sourceRoots, ensureOpen: () => this.#ensureOpen() })
+    this.dataAccess = new Access({ store, ring, head, config, label: THREAD_LABEL, sourceRoots, ensureOpen: () => this.#ensureOpen() })
   }
 
   get config(): Readonly<CaptureConfig> {

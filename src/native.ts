@@ -3,6 +3,7 @@
  * Internal: nothing here is exported from the package.
  */
 import { createRequire } from 'node:module'
+import type { CaptureLimits } from '../index.js'
 import { kinescopeErrorOf } from './errors.js'
 
 /** What `open` hands to Rust; validated and complete. Sizes in bytes, durations in milliseconds; 0 means no limit. */
@@ -143,6 +144,69 @@ export interface NativeAggregate extends Pick<NativeAnswer, 'snapshot' | 'lost' 
   types(): string[]
 }
 
+/** What holds for all events of an import. */
+export interface NativeImportDefaults extends CaptureLimits {
+  pid: string
+  /** Of events without a time, nanoseconds on the recording's time line. */
+  now: bigint
+  redact: string[]
+}
+
+/** Which values are null: one bit each from `offset` on, the least significant first, set where there is a value. */
+export interface NativeValidity {
+  bits: Uint8Array
+  offset: number
+}
+
+/** Integers as Arrow lays them out. */
+export interface NativeIntegers {
+  /** 8, 16, 32 or 64. */
+  bits: number
+  signed: boolean
+  length: number
+  values: Uint8Array
+  validity?: NativeValidity
+}
+
+/** Texts as Arrow lays them out; offsets are of 64 bits if they are large, else of 32. */
+export interface NativeTexts {
+  large: boolean
+  length: number
+  offsets: Uint8Array
+  bytes: Uint8Array
+  validity?: NativeValidity
+}
+
+/** Texts by rows, or by codes of texts. */
+export interface NativeTextColumn {
+  chunks: NativeTexts[]
+  codes?: NativeIntegers
+}
+
+/** Maps from text to text. */
+export interface NativeTags {
+  offsets: Uint8Array
+  keys: NativeTextColumn
+  values: NativeTextColumn
+  validity?: NativeValidity
+}
+
+/** One of the optional fields is there. */
+export interface NativeImportColumn {
+  name: string
+  integers?: NativeIntegers
+  /** The integers are times in units of so many nanoseconds. */
+  unitNs?: number
+  texts?: NativeTextColumn
+  tags?: NativeTags
+}
+
+/** Rows to import. */
+export interface NativeImportBatch {
+  rows: number
+  columns: NativeImportColumn[]
+}
+
 /** Stops the query that it was given to. */
 export interface NativeCancel {
   cancel(): void
@@ -179,6 +243,14 @@ export interface NativeStore {
   callStack(pid: string, time: bigint, ring: NativeRing, head: number, cancel: NativeCancel | null): Promise<NativeCallStack>
   callStackSync(pid: string, time: bigint, ring: NativeRing, head: number, timeoutMs: number): NativeCallStack
   state(pid: string, time: bigint, ring: NativeRing, head: number): Promise<NativeState>
+  /**
+   * @param pieces EVENT records one behind the other; their memory is copied.
+   * @param ids Of each event the id that it brings, or 0.
+   * @returns The ids of all.
+   */
+  importEvents(pieces: Uint8Array[], ids: BigUint64Array, defaults: NativeImportDefaults, ring: NativeRing, head: number): Promise<BigUint64Array>
+  /** As `importEvents`, from columns; their memory is copied. */
+  importTable(batches: NativeImportBatch[], defaults: NativeImportDefaults, ring: NativeRing, head: number): Promise<BigUint64Array>
   close(): Promise<void>
 }
 

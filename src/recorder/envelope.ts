@@ -53,48 +53,49 @@ const FIRST_IMPORT_ID = BigInt(FIRST_IMPORT_PRODUCER) << 48n
 /**
  * Checks the types of all fields and fills in the `Bits`.
  *
+ * @param owner What messages call the event.
  * @returns The tags as text.
  * @throws {KinescopeError} `INVALID_ARGUMENT` naming the field.
  */
-export function checkEnvelope(envelope: Envelope, redact: ReadonlySet<string>): Map<string, string> | undefined {
+export function checkEnvelope(envelope: Envelope, redact: ReadonlySet<string>, owner: string): Map<string, string> | undefined {
   const { eventType, node, pid, correlationId, module, fn, arity, file, line, timestamp } = envelope
-  if (typeof eventType !== 'string') throw invalidArgument('event.eventType', eventType, 'a string')
-  if (node !== undefined) checkText('node', node)
-  if (pid !== undefined) checkText('pid', pid)
-  if (correlationId != null) checkText('correlationId', correlationId)
-  if (module != null) checkText('module', module)
-  if (fn != null) checkText('function', fn)
-  if (file != null) checkText('file', file)
-  if (arity != null && !isArity(arity)) throw invalidArgument('event.arity', arity, 'an integer from 0 to 65535')
-  if (line != null && !isLine(line)) throw invalidArgument('event.line', line, 'an integer from 1 to 4294967295')
+  if (typeof eventType !== 'string') throw invalidArgument(`${owner}.eventType`, eventType, 'a string')
+  if (node !== undefined) checkText(owner, 'node', node)
+  if (pid !== undefined) checkText(owner, 'pid', pid)
+  if (correlationId != null) checkText(owner, 'correlationId', correlationId)
+  if (module != null) checkText(owner, 'module', module)
+  if (fn != null) checkText(owner, 'function', fn)
+  if (file != null) checkText(owner, 'file', file)
+  if (arity != null && !isArity(arity)) throw invalidArgument(`${owner}.arity`, arity, 'an integer from 0 to 65535')
+  if (line != null && !isLine(line)) throw invalidArgument(`${owner}.line`, line, 'an integer from 1 to 4294967295')
   if (timestamp !== undefined && !isNanoseconds(timestamp)) {
-    throw invalidArgument('event.timestamp', timestamp, 'a 64-bit bigint or a safe integer')
+    throw invalidArgument(`${owner}.timestamp`, timestamp, 'a 64-bit bigint or a safe integer')
   }
-  checkIds(envelope)
-  if (envelope.wallTime !== undefined) envelope.wallTimeBits = wallNanoseconds(envelope.wallTime)
+  checkIds(envelope, owner)
+  if (envelope.wallTime !== undefined) envelope.wallTimeBits = wallNanoseconds(envelope.wallTime, owner)
   if (envelope.tags == null) return undefined
   return readTags(envelope.tags, redact, (name, value) => {
-    if (name === '') throw invalidArgument('event.tags', value, 'an object of strings, numbers and booleans')
-    throw invalidArgument(`event.tags[${JSON.stringify(name)}]`, value, 'a string, a number or a boolean')
+    if (name === '') throw invalidArgument(`${owner}.tags`, value, 'an object of strings, numbers and booleans')
+    throw invalidArgument(`${owner}.tags[${JSON.stringify(name)}]`, value, 'a string, a number or a boolean')
   })
 }
 
-function checkText(name: string, value: unknown): void {
-  if (typeof value !== 'string') throw invalidArgument(`event.${name}`, value, 'a string')
+function checkText(owner: string, name: string, value: unknown): void {
+  if (typeof value !== 'string') throw invalidArgument(`${owner}.${name}`, value, 'a string')
 }
 
-function checkIds(envelope: Envelope): void {
+function checkIds(envelope: Envelope, owner: string): void {
   const { eventId, parentId } = envelope
   if (eventId !== undefined) {
     const bits = parseEventId(eventId)
     if (bits === undefined || bits < FIRST_IMPORT_ID) {
-      throw invalidArgument('event.eventId', eventId, `"<producer>-<sequence>" with a producer from ${FIRST_IMPORT_PRODUCER} to 65535`)
+      throw invalidArgument(`${owner}.eventId`, eventId, `"<producer>-<sequence>" with a producer from ${FIRST_IMPORT_PRODUCER} to 65535`)
     }
     envelope.eventIdBits = bits
   }
   if (parentId != null) {
     const bits = parseEventId(parentId)
-    if (bits === undefined) throw invalidArgument('event.parentId', parentId, '"<producer>-<sequence>" or null')
+    if (bits === undefined) throw invalidArgument(`${owner}.parentId`, parentId, '"<producer>-<sequence>" or null')
     envelope.parentIdBits = bits
   }
 }
@@ -103,12 +104,12 @@ function isNanoseconds(value: unknown): value is bigint | number {
   return typeof value === 'bigint' ? asIntN(64, value) === value : isSafeInteger(value)
 }
 
-function wallNanoseconds(value: unknown): bigint {
+function wallNanoseconds(value: unknown, owner: string): bigint {
   if (isNanoseconds(value)) return BigInt(value)
   if (typeof value === 'object' && value !== null && !isProxy(value) && isDate(value)) {
     const milliseconds = dateValue(value)
     const nanoseconds = Number.isNaN(milliseconds) ? undefined : BigInt(milliseconds) * 1_000_000n
     if (nanoseconds !== undefined && asIntN(64, nanoseconds) === nanoseconds) return nanoseconds
   }
-  throw invalidArgument('event.wallTime', value, 'a 64-bit bigint, a safe integer or a valid Date')
+  throw invalidArgument(`${owner}.wallTime`, value, 'a 64-bit bigint, a safe integer or a valid Date')
 }

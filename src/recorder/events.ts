@@ -1,17 +1,15 @@
 /** EVENT records: `record`, `snapshot`, and the error events of `fail`. */
 import type { Call, EventId, EventInput } from '../../index.js'
-import { invalidArgument, unknownField } from '../errors.js'
 import { type Calls, causeOf, ENCODER_FAILED, type RecorderParts } from './calls.js'
 import { isLine } from './definitions.js'
 import { readStack, thrownFacts } from './error-facts.js'
-import { checkEnvelope, type Envelope, EVENT_FIELDS } from './envelope.js'
-import { formatEventId, givenParent, NOT_RECORDED } from './event-id.js'
+import { encodeEvent, readEvent } from './event-body.js'
+import { formatEventId, NOT_RECORDED } from './event-id.js'
 import type { Frame } from './frames.js'
-import { monotonicNow, ownNames, setHas } from './intrinsics.js'
+import { monotonicNow } from './intrinsics.js'
 import * as layout from './layout.js'
 import { RING_FULL } from './ring-writer.js'
 
-const KNOWN_FIELDS: ReadonlySet<string> = new Set(EVENT_FIELDS)
 const { SITE_NONE } = layout
 
 /** The head of an EVENT record whose body is in the encoder. */
@@ -52,13 +50,8 @@ export class Events {
       writer.countLate()
       return NOT_RECORDED
     }
-    if (typeof event !== 'object' || event === null) throw invalidArgument('event', event, 'an object')
-    // All ordinary reads come first: they may run code that records.
-    const { envelope, names } = this.#read(event)
-    const tags = checkEnvelope(envelope, this.#redact)
-    for (let i = 0; i < names.length; i++) {
-      if (!setHas(KNOWN_FIELDS, names[i]!)) throw unknownField('event', names[i]!, EVENT_FIELDS)
-    }
+    const checked = readEvent(event, 'event', this.#redact)
+    const { envelope } = checked
     const frame = frames.now()
     if (!frame.context.sampled) {
       writer.count(layout.F64_SAMPLED_OUT)
@@ -68,7 +61,7 @@ export class Events {
     let mask = 0
     let failed = false
     try {
-      mask = this.#encode(envelope, tags, typeId)
+      mask = encodeEvent(this.#parts.encoder, checked, typeId)
     } catch {
       failed = true
     }
@@ -83,16 +76,6 @@ export class Events {
       failed,
     })
     return envelope.eventId ?? formatEventId(writer.producer, sequence)
-  }
-
-  /** Reads every field once, and the names of all. */
-  #read(event: EventInput): { envelope: Envelope; names: readonly string[] } {
-    try {
-      return { envelope: readEnvelope(event), names: ownNames(event) }
-    } catch {
-      // A getter that throws, or a proxy that has been revoked.
-      throw invalidArgument('event', event, 'an object whose fields can be read')
-    }
   }
 
   /** `Recorder.snapshot`. */
@@ -194,54 +177,6 @@ export class Events {
     return { typeId, mask, siteId }
   }
 
-  /** Encodes the fields that are given, in the order of their bits. */
-  #encode(envelope: Envelope, tags: ReadonlyMap<string, string> | undefined, typeId: number): number {
-    const { encoder } = this.#parts
-    const { node, pid, correlationId, module, fn, arity, file, line, data } = envelope
-    encoder.reset()
-    let mask = 0
-    if (typeId < 0) mask |= encoder.textField(layout.HAS_EVENT_TYPE, envelope.eventType)
-    if (envelope.eventIdBits !== undefined) {
-      mask |= layout.HAS_EVENT_ID
-      encoder.uint64(envelope.eventIdBits)
-    }
-    if (node != null) mask |= encoder.textField(layout.HAS_NODE, node)
-    if (pid != null) mask |= encoder.textField(layout.HAS_PID, pid)
-    if (correlationId !== undefined) {
-      mask |= layout.HAS_CORRELATION_ID
-      encoder.textOrNull(correlationId)
-    }
-    if (envelope.parentId !== undefined) {
-      mask |= layout.HAS_PARENT_ID
-      if (envelope.parentIdBits === undefined) encoder.null()
-      else encoder.uint64(envelope.parentIdBits)
-    }
-    if (module != null) mask |= encoder.textField(layout.HAS_MODULE, module)
-    if (fn != null) mask |= encoder.textField(layout.HAS_FUNCTION, fn)
-    if (arity != null) {
-      mask |= layout.HAS_ARITY
-      encoder.int32(arity)
-    }
-    if (file != null) mask |= encoder.textField(layout.HAS_FILE, file)
-    if (line != null) {
-      mask |= layout.HAS_LINE
-      encoder.integer(line)
-    }
-    if (tags !== undefined) {
-      mask |= layout.HAS_TAGS
-      encoder.tags(tags)
-    }
-    if (envelope.wallTimeBits !== undefined) {
-      mask |= layout.HAS_WALL_TIME
-      encoder.int64(envelope.wallTimeBits)
-    }
-    if (data !== undefined) {
-      mask |= layout.HAS_DATA
-      encoder.value(data)
-    }
-    return mask
-  }
-
   /** Writes the record and returns its number, also if it was lost. */
   #commit(head: EventHead): number {
     const { writer, frames, encoder } = this.#parts
@@ -269,28 +204,5 @@ export class Events {
     writer.at = at + words
     if (i32[layout.I32_ASLEEP] !== 0) writer.wake()
     return sequence
-  }
-}
-
-function readEnvelope(event: EventInput): Envelope {
-  return {
-    eventType: event.eventType,
-    eventId: event.eventId,
-    node: event.node,
-    pid: event.pid,
-    correlationId: event.correlationId,
-    parentId: givenParent(event.parentId),
-    module: event.module,
-    fn: event.function,
-    arity: event.arity,
-    file: event.file,
-    line: event.line,
-    tags: event.tags,
-    data: event.data,
-    timestamp: event.timestamp,
-    wallTime: event.wallTime,
-    eventIdBits: undefined,
-    parentIdBits: undefined,
-    wallTimeBits: undefined,
   }
 }

@@ -21,6 +21,7 @@ mod exported;
     reason = "external ArrayBuffers over memory of the store; every block says why it holds"
 )]
 mod external;
+mod import;
 mod layout;
 mod past;
 mod plan;

@@ -15,25 +15,62 @@ const THREADS: usize = 2;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-fn sender() -> &'static Sender<Job> {
-    static SENDER: OnceLock<Sender<Job>> = OnceLock::new();
-    SENDER.get_or_init(|| {
-        let (sender, receiver) = unbounded::<Job>();
-        for index in 0..THREADS {
-            let jobs = receiver.clone();
-            // Without any of the threads the channel closes, and `run` runs its job on the caller's thread.
-            let _ = thread::Builder::new()
-                .name(format!("kinescope-query-{index}"))
-                .spawn(move || {
-                    for job in jobs {
-                        // A bug in one job must not take the thread from the others; the job's promise is dropped,
-                        // which rejects it.
-                        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
-                    }
-                });
+/// Some threads, and what they have to do.
+struct Lane {
+    name: &'static str,
+    threads: usize,
+    sender: OnceLock<Sender<Job>>,
+}
+
+static QUERIES: Lane = Lane {
+    name: "kinescope-query",
+    threads: THREADS,
+    sender: OnceLock::new(),
+};
+/// Imports wait for each other, and no query for them.
+static IMPORTS: Lane = Lane {
+    name: "kinescope-import",
+    threads: 1,
+    sender: OnceLock::new(),
+};
+
+impl Lane {
+    fn sender(&self) -> &Sender<Job> {
+        self.sender.get_or_init(|| {
+            let (sender, receiver) = unbounded::<Job>();
+            for index in 0..self.threads {
+                let jobs = receiver.clone();
+                // Without any of the threads the channel closes, and a job runs on the caller's thread.
+                let _ = thread::Builder::new()
+                    .name(format!("{}-{index}", self.name))
+                    .spawn(move || {
+                        for job in jobs {
+                            // A bug in one job must not take the thread from the others; the job's promise is
+                            // dropped, which rejects it.
+                            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
+                        }
+                    });
+            }
+            sender
+        })
+    }
+
+    /// Runs a job on one of the threads and settles a promise with what it returns.
+    fn promise<'env, T: ToNapiValue + Send + 'static>(
+        &self,
+        env: &'env Env,
+        job: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> napi::Result<Object<'env>> {
+        let (deferred, promise) = env.create_deferred::<T, _>()?;
+        let run = move || match job() {
+            Ok(value) => deferred.resolve(|_| Ok(value)),
+            Err(error) => deferred.reject(js_error(error)),
+        };
+        if let Err(refused) = self.sender().send(Box::new(run)) {
+            (refused.0)();
         }
-        sender
-    })
+        Ok(promise)
+    }
 }
 
 /// Runs a job on one of the pool's threads and settles a promise with what it returns.
@@ -44,17 +81,16 @@ pub(crate) fn promise<T: ToNapiValue + Send + 'static>(
     env: &Env,
     job: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> napi::Result<Object<'_>> {
-    let (deferred, promise) = env.create_deferred::<T, _>()?;
-    run(move || match job() {
-        Ok(value) => deferred.resolve(|_| Ok(value)),
-        Err(error) => deferred.reject(js_error(error)),
-    });
-    Ok(promise)
+    QUERIES.promise(env, job)
 }
 
-/// Runs a job on one of the pool's threads.
-fn run(job: impl FnOnce() + Send + 'static) {
-    if let Err(refused) = sender().send(Box::new(job)) {
-        (refused.0)();
-    }
+/// As [`promise`], on the thread of imports.
+///
+/// # Errors
+/// As there.
+pub(crate) fn import<T: ToNapiValue + Send + 'static>(
+    env: &Env,
+    job: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> napi::Result<Object<'_>> {
+    IMPORTS.promise(env, job)
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use kinescope_query::page_token::stable_hash;
 use kinescope_query::{Answer, Cancel, Filter, Pages, Query, execute, find_event, trace_seqs};
-use kinescope_store::{Error, EventId, LossRange};
+use kinescope_store::{Error, EventId, LossRange, Store};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Object};
 use napi_derive::napi;
@@ -132,9 +132,18 @@ impl Asker {
         }
     }
 
+    /// Waits until everything is in the log that the asking thread recorded before it asked.
+    pub(crate) fn wait_visible(&self) -> Result<(), Error> {
+        self.entry.store.wait_visible(&self.producer, self.head)
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.entry.store
+    }
+
     /// The log once everything is in it that the asking thread recorded before it asked.
     pub(crate) fn snapshot(&self) -> Result<kinescope_store::Snapshot, Error> {
-        self.entry.store.wait_visible(&self.producer, self.head)?;
+        self.wait_visible()?;
         self.entry.store.snapshot()
     }
 

@@ -93,27 +93,7 @@ pub(crate) fn hand_over(
                 body,
             });
         }
-        at::KIND_EVENT => {
-            let (header, [word3, word4], rest) = event_head::<2, 40>(bytes, account)?;
-            let (event_type, presence) = (word3 as i32, word4 as u32);
-            if event_type < at::EVENT_TYPE_INLINE {
-                return Err(malformed("an event type's id or -1", 24));
-            }
-            if presence >> crate::event::bit::COUNT != 0 {
-                return Err(malformed("a presence mask of known fields", 32));
-            }
-            let (site, body) = (
-                site_id((word4 >> 32) as i32, 36)?,
-                body(rest, word3 >> 32, 28)?,
-            );
-            sink.event(EventRecord {
-                header,
-                event_type,
-                presence,
-                site,
-                body,
-            });
-        }
+        at::KIND_EVENT => sink.event(event(bytes, account)?),
         at::KIND_CONTEXT => {
             let ([word0, parent, word2], rest) = words::<3, 24>(bytes)?;
             let (slot, body) = (slot(word0)?, body(rest, word2 & 0xffff_ffff, 16)?);
@@ -135,6 +115,65 @@ pub(crate) fn hand_over(
     }
     account.next_sequence += 1;
     Ok(1)
+}
+
+#[inline]
+fn event<'a>(bytes: &'a [u8], account: &Account) -> Result<EventRecord<'a>, Malformed> {
+    let (header, [word3, word4], rest) = event_head::<2, 40>(bytes, account)?;
+    let (event_type, presence) = (word3 as i32, word4 as u32);
+    if event_type < at::EVENT_TYPE_INLINE {
+        return Err(malformed("an event type's id or -1", 24));
+    }
+    if presence >> crate::event::bit::COUNT != 0 {
+        return Err(malformed("a presence mask of known fields", 32));
+    }
+    Ok(EventRecord {
+        header,
+        event_type,
+        presence,
+        site: site_id((word4 >> 32) as i32, 36)?,
+        body: body(rest, word3 >> 32, 28)?,
+    })
+}
+
+/// `EVENT` records that stand one behind the other outside of any ring: how events are imported. Their sequence numbers
+/// count them. After an error nothing more comes.
+///
+/// ```
+/// use kinescope_ring::read_events;
+/// assert!(read_events(&[]).next().is_none());
+/// assert!(read_events(&[7, 0, 0, 0]).next().is_some_and(|event| event.is_err()));
+/// ```
+pub fn read_events(mut bytes: &[u8]) -> impl Iterator<Item = Result<EventRecord<'_>, Malformed>> {
+    let mut account = Account::new(0);
+    std::iter::from_fn(move || {
+        if bytes.is_empty() {
+            return None;
+        }
+        let read = split_event(bytes).and_then(|(record, rest)| {
+            bytes = rest;
+            event(record, &account)
+        });
+        if read.is_err() {
+            bytes = &[];
+        }
+        account.next_sequence += 1;
+        Some(read)
+    })
+}
+
+/// The first record's bytes, and what follows.
+fn split_event(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
+    let ([word0], _) = words::<1, 8>(bytes)?;
+    let commit = word0 as u32;
+    if commit & 0xff != at::KIND_EVENT {
+        return Err(malformed("an EVENT record", 0));
+    }
+    let length_bytes = (commit >> 8) as usize * at::WORD_BYTES;
+    bytes
+        .split_at_checked(length_bytes)
+        .filter(|_| length_bytes > 0)
+        .ok_or(malformed("a record's length", 0))
 }
 
 fn loss(

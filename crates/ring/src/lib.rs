@@ -27,11 +27,13 @@ mod value;
 mod value_writer;
 mod writer;
 
+pub use decode::read_events;
 pub use definitions::{
     DEFINITIONS_CAP_BYTES, Definitions, Emitter, EmitterDefinition, EmitterField, FieldType,
     MAX_EMITTER_FIELDS, Site, SiteDefinition, StringDefinition,
 };
 pub use event::{EventFields, Inherited};
+pub use json::capture::{CaptureLimits, JsonCapture};
 pub use json::emit::write_emit;
 pub use json::scalar::write_string;
 pub use json::value::{write_exit, write_value};

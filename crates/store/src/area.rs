@@ -232,6 +232,16 @@ impl<T: ArrowNativeType> AreaWriter<T> {
         self.len += values.len();
     }
 
+    /// Forgets everything from `len` on, which nobody may have seen.
+    ///
+    /// # Panics
+    /// When some of it has been published, or `len` is beyond what has been written.
+    pub fn rewind(&mut self, len: usize) {
+        let published = self.area.published.load(Ordering::Relaxed);
+        assert!((published..=self.len).contains(&len), "published");
+        self.len = len;
+    }
+
     /// Everything written so far, for the writer's own use.
     pub fn written(&self) -> &[T] {
         // SAFETY: below `len` everything is initialized; `&self` keeps `push` away while the slice lives.

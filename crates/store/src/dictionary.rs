@@ -138,6 +138,36 @@ impl DictionaryBuilder {
         Some(code as i32)
     }
 
+    /// Strings interned so far.
+    pub fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The text of a code that [`DictionaryBuilder::intern`] has given; of any other code an empty one.
+    pub fn text(&self, code: i32) -> &str {
+        let offset = |index: usize| self.offsets.written().get(index).copied();
+        let range = usize::try_from(code).ok().and_then(|code| {
+            let (start, end) = (offset(code)?, offset(code + 1)?);
+            self.bytes.written().get(start as usize..end as usize)
+        });
+        range.map_or("", |bytes| std::str::from_utf8(bytes).unwrap_or_default())
+    }
+
+    /// Whether all strings of another dictionary would fit, known ones or not.
+    pub fn has_room_for(&self, other: &Self) -> bool {
+        self.offsets.room() >= other.len() && self.bytes.room() >= other.bytes.len()
+    }
+
+    /// Bytes of all strings.
+    pub fn text_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Lets readers see everything interned so far.
     pub fn publish(&mut self) {
         self.bytes.publish();

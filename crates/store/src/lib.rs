@@ -19,6 +19,7 @@ pub mod context;
 pub mod dictionary;
 mod error;
 mod event_id;
+mod import;
 pub mod log_writer;
 mod loss;
 mod options;
@@ -35,6 +36,7 @@ mod writer_thread;
 
 pub use error::{Error, ErrorCode};
 pub use event_id::{EventId, SEQUENCE_BITS};
+pub use import::{Import, ImportBatch, ImportColumn, ImportSource, Integers, Texts};
 pub use loss::{LossCause, LossLog, LossRange};
 pub use options::{Retention, StoreOptions};
 pub use segment::{Bounds, Columns, ProducerRange, Sealed, Segment, TextColumn};

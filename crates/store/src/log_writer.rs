@@ -7,18 +7,13 @@ use crate::columns::DictionaryColumn;
 use crate::context::Context;
 use crate::error::Error;
 use crate::event_id::EventId;
+use crate::import::Staged;
 use crate::loss::{LossCause, LossRange};
 use crate::row::{Inherited, Row, RowCodes, RowValues, SiteCodes, SiteRef, Tag, TextRef};
 use crate::segment::{Sealed, Segment};
 use crate::segment_builder::{SegmentBuilder, SegmentLimits};
 use crate::shared::Shared;
 use crate::sync::Ordering;
-
-/// Text that a row has on average, at a guess: what the areas get of address space per row. A segment whose text runs
-/// out before its rows do is sealed early.
-const DATA_BYTES_PER_ROW: usize = 160;
-const DICTIONARY_BYTES_PER_ROW: usize = 48;
-const TAG_BYTES_PER_ROW: usize = 64;
 
 /// Codes that texts with definition ids have in the open segment.
 #[derive(Default)]
@@ -72,7 +67,8 @@ impl LogWriter {
     pub fn new(shared: Arc<Shared>) -> Result<Self, Error> {
         let (rows_per_segment, bytes_per_segment) = shared.options.segment_limits();
         let pool = Arc::default();
-        let builder = SegmentBuilder::new(0, Self::limits(rows_per_segment, 0), &pool)?;
+        shared.share_areas(&pool);
+        let builder = SegmentBuilder::new(0, SegmentLimits::of(rows_per_segment, 0), &pool)?;
         let segments = vec![Arc::clone(builder.segment())];
         shared.set_segments(segments.clone());
         let now_raw_ns = shared.clock.raw_now_ns();
@@ -97,19 +93,6 @@ impl LogWriter {
     /// `seq` of the next row.
     pub fn next_seq(&self) -> u64 {
         self.builder.next_seq()
-    }
-
-    fn limits(rows: usize, row_text_bytes: usize) -> SegmentLimits {
-        SegmentLimits {
-            rows,
-            data_bytes: rows.saturating_mul(DATA_BYTES_PER_ROW).max(row_text_bytes),
-            dictionary_bytes: rows
-                .saturating_mul(DICTIONARY_BYTES_PER_ROW)
-                .max(row_text_bytes),
-            tag_bytes: rows.saturating_mul(TAG_BYTES_PER_ROW).max(row_text_bytes),
-            // A row's tags differ in their keys, so there are fewer of them than bytes, give or take the empty key.
-            tag_entries: rows.saturating_mul(4).max(row_text_bytes + 1),
-        }
     }
 
     /// Appends an event; one that fits no segment at all is counted as lost.
@@ -299,14 +282,76 @@ impl LogWriter {
         }
     }
 
+    /// Takes imported events into the log, all of them or none, and makes them visible.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for an id that exists, `RESOURCE_EXHAUSTED`.
+    pub(crate) fn import(&mut self, staged: Staged) -> Result<(), Error> {
+        let Staged {
+            segments,
+            given,
+            checked_below,
+        } = staged;
+        let unchecked = self.segments.iter().rev();
+        for segment in unchecked.take_while(|segment| segment.base_seq >= checked_below) {
+            given.check_segment(segment)?;
+        }
+        given.check_open(&self.builder)?;
+        let rows: usize = segments.iter().map(SegmentBuilder::rows).sum();
+        match <[SegmentBuilder; 1]>::try_from(segments) {
+            Ok([one]) if one.is_small() => self.append_small(&one)?,
+            Ok([one]) => self.append_segments(vec![one]),
+            Err(segments) => self.append_segments(segments),
+        }
+        given.note(&self.shared);
+        self.stored_unpublished += rows as u64;
+        self.publish();
+        Ok(())
+    }
+
+    /// Appends a few rows to the open segment, or to the next one if they do not fit.
+    fn append_small(&mut self, rows: &SegmentBuilder) -> Result<(), Error> {
+        if self.builder.append_all(rows) {
+            return Ok(());
+        }
+        self.roll(0)?;
+        if self.builder.append_all(rows) {
+            return Ok(());
+        }
+        self.roll(rows.text_bytes_max())?;
+        if self.builder.append_all(rows) {
+            Ok(())
+        } else {
+            Err(Error::resource_exhausted(
+                "imported events fit no segment of the recording",
+            ))
+        }
+    }
+
+    /// Seals the open segment and puts others behind it, of which the last is the open one then.
+    fn append_segments(&mut self, segments: Vec<SegmentBuilder>) {
+        self.now_raw_ns = self.shared.clock.raw_now_ns();
+        for mut segment in segments {
+            segment.rebase(self.builder.next_seq());
+            let sealed = std::mem::replace(&mut self.builder, segment);
+            self.seal(sealed);
+            self.segments.push(Arc::clone(self.builder.segment()));
+            self.generation += 1;
+        }
+        self.known = KnownCodes::default();
+        self.opened_raw_ns = self.now_raw_ns;
+        self.evict();
+        self.shared.set_segments(self.segments.clone());
+    }
+
     /// Seals the open segment and opens the next, with room for a row of `row_text_bytes`.
     fn roll(&mut self, row_text_bytes: usize) -> Result<(), Error> {
         // First, so that the next segment takes over the memory of what is evicted.
         if self.evict() {
             self.shared.set_segments(self.segments.clone());
         }
-        let limits = Self::limits(self.rows_per_segment, row_text_bytes);
-        let ordinary = Self::limits(self.rows_per_segment, 0);
+        let limits = SegmentLimits::of(self.rows_per_segment, row_text_bytes);
+        let ordinary = SegmentLimits::of(self.rows_per_segment, 0);
         // No other segment is likely to want the sizes of one that is made for a large row, so no pool outlives them.
         let pool = if limits == ordinary {
             Arc::clone(&self.pool)
@@ -317,18 +362,23 @@ impl LogWriter {
         let sealed = std::mem::replace(&mut self.builder, next);
         self.known = KnownCodes::default();
         self.generation += 1;
-        self.segments.pop();
-        if sealed.rows() > 0 {
-            let segment = Arc::clone(sealed.segment());
-            self.sealed_rows += sealed.rows() as u64;
-            sealed.seal(self.now_raw_ns);
-            self.sealed_bytes += segment.used_bytes() as u64;
-            self.segments.push(segment);
-        }
+        self.seal(sealed);
         self.segments.push(Arc::clone(self.builder.segment()));
         self.opened_raw_ns = self.now_raw_ns;
         self.shared.set_segments(self.segments.clone());
         Ok(())
+    }
+
+    /// Seals what was the open segment; an empty one leaves the log.
+    fn seal(&mut self, builder: SegmentBuilder) {
+        self.segments.pop();
+        if builder.rows() > 0 {
+            let segment = Arc::clone(builder.segment());
+            self.sealed_rows += builder.rows() as u64;
+            builder.seal(self.now_raw_ns);
+            self.sealed_bytes += segment.used_bytes() as u64;
+            self.segments.push(segment);
+        }
     }
 
     /// Drops sealed segments from the log's start as long as retention says so; true if any was.

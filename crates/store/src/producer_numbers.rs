@@ -2,8 +2,9 @@
 
 use crate::error::Error;
 
-/// Numbers above belong to imported events.
-const RECORDING_MAX: u16 = 0x7fff;
+/// Numbers from here on belong to imported events; the first of them to those that bring no id.
+pub(crate) const FIRST_IMPORT: u16 = 0x8000;
+const RECORDING_MAX: u16 = FIRST_IMPORT - 1;
 
 /// Hands out producer numbers, each to one producer at a time. A number comes back when its producer is gone and
 /// drained, and its next holder continues its sequence, so event ids stay unique however many threads come and go.

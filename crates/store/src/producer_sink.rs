@@ -247,7 +247,10 @@ impl<'w> ProducerSink<'w> {
         let definitions = self.definitions;
         let fields = record.fields()?;
         let mut row = self.row(&record.header, text_ref(definitions, fields.event_type));
-        row.event_id = fields.event_id.unwrap_or(row.event_id);
+        if let Some(given) = fields.event_id.map(EventId) {
+            row.event_id = given.0;
+            self.shared.note_given(given);
+        }
         row.wall_time = fields.wall_time_ns;
         row.site = site_of(definitions, fields.site);
         if fields.module.is_some() || fields.function.is_some() || fields.file.is_some() {

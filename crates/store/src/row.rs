@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::columns::DictionaryColumn;
+
 /// A tag's key and value.
 pub type Tag<'a> = (Cow<'a, str>, Cow<'a, str>);
 
@@ -93,6 +95,29 @@ pub struct RowCodes {
     pub correlation_id: Option<i32>,
     /// `module`, `function`, `file`
     pub site: SiteCodes,
+}
+
+impl RowCodes {
+    /// The same row's codes elsewhere; none when one of them has none there.
+    pub fn map(&self, mut code: impl FnMut(DictionaryColumn, i32) -> Option<i32>) -> Option<Self> {
+        let mut optional = |column, given: Option<i32>| match given {
+            Some(given) => code(column, given).map(Some),
+            None => Some(None),
+        };
+        let correlation_id = optional(DictionaryColumn::CorrelationId, self.correlation_id)?;
+        let site = SiteCodes {
+            module: optional(DictionaryColumn::Module, self.site.module)?,
+            function: optional(DictionaryColumn::Function, self.site.function)?,
+            file: optional(DictionaryColumn::File, self.site.file)?,
+        };
+        Some(Self {
+            event_type: code(DictionaryColumn::EventType, self.event_type)?,
+            node: code(DictionaryColumn::Node, self.node)?,
+            pid: code(DictionaryColumn::Pid, self.pid)?,
+            correlation_id,
+            site,
+        })
+    }
 }
 
 /// Dictionary codes of a site.

@@ -1,5 +1,7 @@
 //! Appends rows to the open segment and seals it.
 
+mod merge;
+
 use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashMap;
@@ -27,6 +29,28 @@ pub struct SegmentLimits {
     pub tag_bytes: usize,
     /// Entries of the `tags` column.
     pub tag_entries: usize,
+}
+
+/// Text that a row has on average, at a guess: what the areas get of address space per row. A segment whose text runs
+/// out before its rows do is sealed early.
+const DATA_BYTES_PER_ROW: usize = 160;
+const DICTIONARY_BYTES_PER_ROW: usize = 48;
+const TAG_BYTES_PER_ROW: usize = 64;
+
+impl SegmentLimits {
+    /// For so many ordinary rows, and at least one row of which no column has more than `text_bytes` of text.
+    pub fn of(rows: usize, text_bytes: usize) -> Self {
+        Self {
+            rows,
+            data_bytes: rows.saturating_mul(DATA_BYTES_PER_ROW).max(text_bytes),
+            dictionary_bytes: rows
+                .saturating_mul(DICTIONARY_BYTES_PER_ROW)
+                .max(text_bytes),
+            tag_bytes: rows.saturating_mul(TAG_BYTES_PER_ROW).max(text_bytes),
+            // A row's tags differ in their keys, so there are fewer of them than bytes, give or take the empty key.
+            tag_entries: rows.saturating_mul(4).max(text_bytes + 1),
+        }
+    }
 }
 
 /// Texts that one row may add to a dictionary: its context's, interned whether the row uses it or not, and its own.
@@ -61,6 +85,10 @@ impl TextWriter {
         }
     }
 
+    fn texts(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
     fn has_room(&self, texts: usize, bytes: usize) -> bool {
         self.offsets.room() >= texts && self.bytes.room() >= bytes
     }
@@ -71,13 +99,19 @@ impl TextWriter {
         self.offsets.push(self.bytes.len() as i32);
     }
 
+    fn text(&self, index: usize) -> &str {
+        let offsets = self.offsets.written();
+        let (start, end) = (offsets[index] as usize, offsets[index + 1] as usize);
+        std::str::from_utf8(&self.bytes.written()[start..end]).unwrap_or_default()
+    }
+
     fn publish(&mut self) {
         self.bytes.publish();
         self.offsets.publish();
     }
 }
 
-/// The writer's side of the open segment.
+/// The writer's side of the open segment, or of one that is still to be put into the log.
 pub struct SegmentBuilder {
     segment: Arc<Segment>,
     rows: usize,

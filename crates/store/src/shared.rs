@@ -1,11 +1,14 @@
 //! What the writer thread publishes and everybody else reads.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use crate::area::AreaPool;
 use crate::clock::Clock;
+use crate::event_id::EventId;
 use crate::loss::{LossCause, LossLog, LossRange};
 use crate::options::StoreOptions;
+use crate::producer_numbers::FIRST_IMPORT;
 use crate::segment::Segment;
 use crate::sync::{
     ArcSwap, AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, fence,
@@ -35,6 +38,8 @@ pub struct Shared {
     pub options: StoreOptions,
     /// The clocks.
     pub clock: Clock,
+    /// The writer's memory of evicted segments.
+    areas: OnceLock<Weak<AreaPool>>,
     /// Replaced when a segment is opened or evicted, before the watermark of its first row.
     segments: ArcSwap<Vec<Arc<Segment>>>,
     /// Everything with a lower `seq` is visible.
@@ -43,6 +48,8 @@ pub struct Shared {
     losses: Mutex<LossLog>,
     /// What has happened.
     pub counters: Counters,
+    /// Where the numbers end that events have brought themselves of the producer of imports.
+    pub(crate) given_import_end: AtomicU64,
     /// Producers that have been told to leave.
     pub(crate) departures: AtomicU64,
     /// How many of them are drained and forgotten.
@@ -58,10 +65,12 @@ impl Shared {
         Self {
             options,
             clock,
+            areas: OnceLock::new(),
             segments: ArcSwap::default(),
             watermark: AtomicU64::new(0),
             losses: Mutex::default(),
             counters: Counters::default(),
+            given_import_end: AtomicU64::new(0),
             departures: AtomicU64::new(0),
             buried: AtomicU64::new(0),
             closed: AtomicBool::new(false),
@@ -77,6 +86,17 @@ impl Shared {
             segments: self.segments.load_full(),
             watermark,
         }
+    }
+
+    /// Lets segments that are made elsewhere use the memory that the writer keeps, for as long as there is a writer.
+    pub(crate) fn share_areas(&self, areas: &Arc<AreaPool>) {
+        // There is one writer, which does it once.
+        let _ = self.areas.set(Arc::downgrade(areas));
+    }
+
+    /// What the writer shares, or a pool of one's own.
+    pub(crate) fn areas(&self) -> Arc<AreaPool> {
+        self.areas.get().and_then(Weak::upgrade).unwrap_or_default()
     }
 
     pub(crate) fn set_segments(&self, segments: Vec<Arc<Segment>>) {
@@ -107,6 +127,14 @@ impl Shared {
             .evicted
             .fetch_add(range.count, Ordering::Relaxed);
         lock(&self.losses).push_evicted(range);
+    }
+
+    /// An event brings its own id: no imported event may be given the same.
+    pub(crate) fn note_given(&self, id: EventId) {
+        if id.producer() == FIRST_IMPORT {
+            self.given_import_end
+                .fetch_max(id.sequence() + 1, Ordering::AcqRel);
+        }
     }
 
     /// Whether the writer has stopped for good.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, unbounded};
+use crossbeam_channel::{Sender, bounded, unbounded};
 use kinescope_ring::{Definitions, Publication, Ring, RingError, RingState};
 
 use crate::error::{Error, ErrorCode};
+use crate::import::{Gathering, Import, ImportNumbers};
 use crate::log_writer::LogWriter;
 use crate::options::StoreOptions;
 use crate::producer_numbers::ProducerNumbers;
@@ -97,6 +98,7 @@ pub struct Store {
     commands: Sender<Command>,
     writer: Thread,
     publication: Publication,
+    import_numbers: Mutex<ImportNumbers>,
 }
 
 impl Store {
@@ -153,6 +155,7 @@ impl Store {
             commands,
             writer: thread.thread().clone(),
             publication,
+            import_numbers: Mutex::default(),
         })
     }
 
@@ -232,6 +235,33 @@ impl Store {
         self.shared.departures.fetch_add(1, Ordering::SeqCst);
         // Without a writer there is nothing left to drain into.
         let _ = self.send(Command::Gone(Arc::clone(ring)));
+    }
+
+    /// Takes events from elsewhere into the log, all of them or none; they are visible when it returns. Gives their ids.
+    /// What is expensive about it happens on the calling thread.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for an id that exists or comes twice, and for a row of a table that is no event;
+    /// `RESOURCE_EXHAUSTED` for more events than the recording may keep or memory there is; `CLOSED`.
+    pub fn import(&self, import: Import) -> Result<Vec<u64>, Error> {
+        if self.shared.is_closed() {
+            return Err(Error::closed());
+        }
+        let gathering = Gathering {
+            shared: &self.shared,
+            definitions: &self.definitions,
+        };
+        // Held to the end: who comes next must see which numbers have been given.
+        let mut numbers = lock(&self.import_numbers);
+        let (staged, ids, next_numbers) = gathering.gather(import, &numbers)?;
+        let (reply, stored) = bounded(1);
+        self.send(Command::Import {
+            staged: Box::new(staged),
+            reply,
+        })?;
+        stored.recv().map_err(|_| Error::closed())??;
+        *numbers = next_numbers;
+        Ok(ids)
     }
 
     /// Switches recording on or off, for all producers.

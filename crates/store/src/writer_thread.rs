@@ -5,9 +5,11 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, TryRecvError};
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use kinescope_ring::{Definitions, Ring, RingReader, RingState};
 
+use crate::error::Error;
+use crate::import::Staged;
 use crate::log_writer::LogWriter;
 use crate::producer_sink::{ProducerSink, ProducerState};
 use crate::shared::{Shared, lock};
@@ -34,6 +36,11 @@ pub(crate) enum Command {
     Add { ring: Arc<Ring>, pid: String },
     /// This producer's thread has ended: drain its ring to the last commit, then forget it.
     Gone(Arc<Ring>),
+    /// Take these events into the log and say whether they are in it.
+    Import {
+        staged: Box<Staged>,
+        reply: Sender<Result<(), Error>>,
+    },
     /// Drain everything, then stop.
     Close,
 }
@@ -173,6 +180,11 @@ impl Writer {
                         .iter_mut()
                         .filter(of_ring)
                         .for_each(|producer| producer.gone = true);
+                }
+                Ok(Command::Import { staged, reply }) => {
+                    // Nobody may be waiting any more; the events are in the log all the same.
+                    let _ = reply.send(self.log.import(*staged));
+                    self.shared.notify_progress();
                 }
                 Ok(Command::Close) | Err(TryRecvError::Disconnected) => {
                     self.closing = true;

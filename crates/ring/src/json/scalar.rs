@@ -65,7 +65,7 @@ pub(crate) fn write_escaped(text: &str, out: &mut Vec<u8>) {
 }
 
 /// How many bytes stand before the first that has to be escaped.
-fn plain_prefix_bytes(bytes: &[u8]) -> usize {
+pub(super) fn plain_prefix_bytes(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
     let has_zero = |lanes: u64| lanes.wrapping_sub(ONES) & !lanes & HIGHS;
