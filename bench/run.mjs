@@ -5,11 +5,15 @@
  * `--events <number>`: how many events are queried. `--many <number>`: how many events the rows with many more of them have.
  * The exit code is 1 when something could not be measured; a missed goal is a result.
  */
+import { rmSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { cachePath } from './lib/cache.mjs'
+import { installPolars } from './lib/polars-setup.mjs'
 import { measureAll } from './lib/schedule.mjs'
 import { setUp } from './lib/setup.mjs'
 import { formatTable } from './lib/table.mjs'
 import { EVENTS_PER_TRACE } from './query/events.mjs'
+import { writeEvents } from './query/events-file.mjs'
 import { QUERYING_PROBES, QUERYING_ROWS } from './rows/querying.mjs'
 import { RECORDING_PROBES, RECORDING_ROWS } from './rows/recording.mjs'
 import { WRITING_PROBES, WRITING_ROWS } from './rows/writing.mjs'
@@ -46,12 +50,28 @@ try {
   console.error(error.message)
   process.exit(1)
 }
-const wanted = new Set(rows.flatMap((row) => row.probes))
+const wanted = new Set(rows.flatMap((row) => [...row.probes, ...(row.rivals ?? [])]))
 const probes = Object.fromEntries(Object.entries(PROBES).filter(([name]) => wanted.has(name)))
 const questions = [...new Set(rows.flatMap((row) => row.questions ?? []))]
-const measured = await measureAll(probes, { quick, events, many, questions, progress })
+const measured = await measure()
 progress('')
 console.log(formatTable([['name', 'what', 'absolute', 'ratio to rival', 'goal', ''], ...rows.map(lineOf)]))
+
+/** Measures all probes; those that read events find them in a file, which is large and therefore does not stay. */
+async function measure() {
+  const options = { quick, events, many, questions, progress }
+  if (!Object.values(probes).some(({ readsEvents }) => readsEvents)) return measureAll(probes, options)
+  const trouble = installPolars(progress)
+  if (trouble !== undefined) console.error(`Polars cannot be had here: ${trouble}`)
+  const file = cachePath(`events-${process.pid}.csv`)
+  try {
+    progress(`making ${events} events`)
+    writeEvents(file, events)
+    return await measureAll(probes, { ...options, file })
+  } finally {
+    rmSync(file, { force: true })
+  }
+}
 
 /**
  * @param {'events' | 'many'} name
@@ -69,24 +89,21 @@ function eventsOf(name) {
  * @param {import('./rows/figures.mjs').Row} row
  * @returns {string[]}
  */
-function lineOf({ name, what, goal, probes: needed, figures }) {
+function lineOf({ name, what, goal, probes: needed, rivals = [], figures }) {
   const metrics = needed.map((probe) => measured[probe])
-  const failure = metrics.find((metric) => metric instanceof Error)
   try {
+    const failure = metrics.find((metric) => metric instanceof Error)
     if (failure) throw failure
-    return lineOfFigures(name, what, goal, figures(...metrics), metrics)
+    const { absolute, ratio = '', met, incomplete } = figures(...metrics, ...rivals.map((probe) => measured[probe]))
+    if (incomplete) process.exitCode = 1
+    const lostEvents = Math.max(...metrics.map((metric) => metric.lostEvents?.high ?? 0))
+    // What was lost had not been stored, so such a figure is too good.
+    if (lostEvents > 0) return [name, what, `${absolute}, but ${lostEvents} events were lost`, ratio, goal, 'MISSED']
+    return [name, what, absolute, ratio, goal, met === undefined ? '' : met ? 'met' : 'MISSED']
   } catch (error) {
     process.exitCode = 1
     return [name, what, `not measured: ${error.message.replaceAll(/\s+/g, ' ')}`, '', goal, '']
   }
-}
-
-/** @returns {string[]} */
-function lineOfFigures(name, what, goal, { absolute, ratio = '', met }, metrics) {
-  const lostEvents = Math.max(...metrics.map((metric) => metric.lostEvents?.high ?? 0))
-  // What was lost had not been stored, so such a figure is too good.
-  if (lostEvents > 0) return [name, what, `${absolute}, but ${lostEvents} events were lost`, ratio, goal, 'MISSED']
-  return [name, what, absolute, ratio, goal, met === undefined ? '' : met ? 'met' : 'MISSED']
 }
 
 /**

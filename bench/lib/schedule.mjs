@@ -9,6 +9,7 @@ import { median } from './timing.mjs'
  * @property {string} [variant] Which of the file's measurements.
  * @property {number} [repetitions] Child processes in a full run; default 7. A quick run takes at most 3.
  * @property {string[]} [flags] Options for Node.
+ * @property {boolean} [readsEvents] Whether it needs the file of events.
  */
 /** @typedef {{ median: number, low: number, high: number }} Metric Over all samples of all repetitions. */
 /** @typedef {Record<string, Metric | Error>} Metrics By name; `lostEvents` counts what was lost although it should not have been. */
@@ -22,7 +23,8 @@ const CHILD = fileURLToPath(new URL('child.mjs', import.meta.url))
  * Measures all probes. Repetitions of different probes alternate, so that a disturbance of the machine hits rivals alike.
  *
  * @param {Record<string, Probe>} probes By name.
- * @param {{ quick: boolean, events: number, many: number | undefined, questions: string[], progress: (text: string) => void }} options All but the last go to the children.
+ * @param {{ quick: boolean, events: number, many: number | undefined, questions: string[], file?: string, progress: (text: string) => void }} options All but
+ * the last go to the children; `file`: the events that rivals read.
  * @returns {Promise<Record<string, Metrics | Error>>} By the probes' names; an error when a child process failed.
  */
 export async function measureAll(probes, { progress, ...options }) {

@@ -3,9 +3,8 @@
  * events.
  */
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { cachePath } from '../lib/cache.mjs'
 import { quantile } from '../lib/timing.mjs'
 import { FUNCTIONS, generateEvents, SITES, TYPE, TYPES } from './events.mjs'
 import { messageText, RARE_WORD } from './messages.mjs'
@@ -15,7 +14,6 @@ import { eventList, PAGE, QUANTILE, sortGroups, totalAndEvents, variantsOf, X_AB
 /** @typedef {import('./questions.mjs').Answer} Answer */
 /** @typedef {{ see: (batch: Batch, row: number) => void, answer: () => Answer }} Answerer Sees every event in its turn. */
 
-const CACHE = fileURLToPath(new URL('../../node_modules/.cache/kinescope-bench/', import.meta.url))
 /** What the answers follow from. */
 const SOURCES = ['events.mjs', 'messages.mjs', 'random.mjs', 'questions.mjs', 'reference.mjs']
 
@@ -27,10 +25,9 @@ const SOURCES = ['events.mjs', 'messages.mjs', 'random.mjs', 'questions.mjs', 'r
 export function rightAnswers(events, questions) {
   const hash = createHash('sha1').update(`${events} ${questions}`)
   for (const source of SOURCES) hash.update(readFileSync(new URL(source, import.meta.url)))
-  const file = join(CACHE, `answers-${hash.digest('hex').slice(0, 16)}.json`)
+  const file = cachePath(`answers-${hash.digest('hex').slice(0, 16)}.json`)
   if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8'))
   const answers = findAnswers(events, questions)
-  mkdirSync(CACHE, { recursive: true })
   writeFileSync(file, JSON.stringify(answers))
   return answers
 }

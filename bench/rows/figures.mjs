@@ -8,13 +8,15 @@
  * @property {string} what
  * @property {string} goal In words; empty where the figure is for orientation.
  * @property {string[]} probes Whose metrics `figures` takes, in this order.
+ * @property {string[]} [rivals] Probes that the row can do without: `figures` takes an error where there are no metrics.
  * @property {string[]} [questions] Which of them its probes need ask, see `bench/query`.
- * @property {(...metrics: Metrics[]) => Figures} figures
+ * @property {(...metrics: (Metrics | Error)[]) => Figures} figures
  */
 /**
  * @typedef {object} Figures
  * @property {string} absolute The median of all repetitions, and the lowest and the highest.
  * @property {string} [ratio] To the rival, medians of the same run.
+ * @property {boolean} [incomplete] Whether a rival could not be measured.
  * @property {boolean} [met] Missing where there is no goal, or where this machine cannot tell.
  */
 
