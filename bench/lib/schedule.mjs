@@ -23,11 +23,11 @@ const CHILD = fileURLToPath(new URL('child.mjs', import.meta.url))
  * Measures all probes. Repetitions of different probes alternate, so that a disturbance of the machine hits rivals alike.
  *
  * @param {Record<string, Probe>} probes By name.
- * @param {{ quick: boolean, events: number, many: number | undefined, questions: string[], file?: string, progress: (text: string) => void }} options All but
- * the last go to the children; `file`: the events that rivals read.
+ * @param {{ quick: boolean, events: number, many: number | undefined, questions: string[], file?: string, node?: string, progress: (text: string) => void }} options
+ * All but the last two go to the children; `file`: the events that rivals read; `node`: what runs the children.
  * @returns {Promise<Record<string, Metrics | Error>>} By the probes' names; an error when a child process failed.
  */
-export async function measureAll(probes, { progress, ...options }) {
+export async function measureAll(probes, { progress, node, ...options }) {
   /** @type {Record<string, Answer[]>} */
   const answers = {}
   /** @type {Record<string, Error>} */
@@ -38,7 +38,7 @@ export async function measureAll(probes, { progress, ...options }) {
       if (repetition >= (options.quick ? Math.min(wanted, QUICK_REPETITIONS) : wanted) || failures[name]) continue
       progress(`${name} ${repetition + 1}`)
       try {
-        ;(answers[name] ??= []).push(await measureOnce(probe, options))
+        ;(answers[name] ??= []).push(await measureOnce(probe, node, options))
       } catch (error) {
         failures[name] = error
       }
@@ -49,13 +49,14 @@ export async function measureAll(probes, { progress, ...options }) {
 
 /**
  * @param {Probe} probe
+ * @param {string | undefined} node
  * @param {object} options
  * @returns {Promise<Answer>}
  */
-function measureOnce({ file, variant, flags = [] }, options) {
+function measureOnce({ file, variant, flags = [] }, node = process.execPath, options) {
   const url = new URL(`../${file}`, import.meta.url).href
   return new Promise((resolve, reject) => {
-    const child = fork(CHILD, [url, JSON.stringify({ variant, ...options })], { execArgv: flags, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
+    const child = fork(CHILD, [url, JSON.stringify({ variant, ...options })], { execPath: node, execArgv: flags, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
     let metrics
     let complaints = ''
     child.stderr.setEncoding('utf8').on('data', (text) => (complaints += text))

@@ -1,8 +1,9 @@
-/** What questions to a recording take, of events that have been recorded one by one. */
+/** What questions to a recording take, of events that come in as Arrow tables. */
 import { freemem } from 'node:os'
-import { drain, openForTiming, sumLost } from '../lib/scope.mjs'
+import { openForTiming, sumLost } from '../lib/scope.mjs'
 import { measureAskings } from '../query/asking.mjs'
-import { correlationIdOf, dataOf, EVENTS_PER_TRACE, generateEvents, pidOf, SITES, TYPES } from '../query/events.mjs'
+import { tableOf } from '../query/arrow.mjs'
+import { correlationIdOf, EVENTS_PER_TRACE, generateEvents, pidOf } from '../query/events.mjs'
 import { RARE_WORD } from '../query/messages.mjs'
 import { eventList, PAGE, QUANTILE, QUANTILE_ERROR, sortGroups, totalAndEvents, X_ABOVE } from '../query/questions.mjs'
 import { functionKey, groupKey } from '../query/reference.mjs'
@@ -11,26 +12,26 @@ const MOST_EVENTS = 100_000_000
 /** Of memory, what this may use; and what an event may take of it, which is more than `bytes` because segments are sealed. */
 const USED_SHARE = 0.75
 const BYTES_PER_EVENT = 150
+/** Events in a table: a whole segment, as it would be if they were recorded one by one. */
+const TABLE_EVENTS = 2 ** 20
 const now = process.hrtime.bigint
 /** Events beyond memory would be evicted, and answers would be wrong. */
-const OPTIONS = { ring: { bytes: 64 * 2 ** 20, overflow: 'block' }, retention: { maxBytes: 64 * 2 ** 30 } }
+const OPTIONS = { retention: { maxBytes: 64 * 2 ** 30 } }
 
 /**
  * @param {{ variant: 'all' | 'many', quick: boolean, events: number, many: number | undefined, questions: string[] }} options `events`, or `many` of
  * them in the variant of that name: by default as many as memory allows, up to 100 million.
- * @returns {Promise<Record<string, number | number[] | string>>} Milliseconds of each question; `eventsPerSecond` recorded, `bytes` for an event.
+ * @returns {Promise<Record<string, number | number[] | string>>} Milliseconds of each question; `eventsPerSecond` stored, `bytes` for an event.
  */
 export async function measure({ variant, quick, questions, ...sizes }) {
   const events = variant === 'many' ? (sizes.many ?? manyEvents()) : sizes.events
   const scope = await openForTiming(OPTIONS)
-  const start = now()
-  await load(scope, events)
-  const eventsPerSecond = events / (Number(now() - start) / 1e9)
+  const seconds = await load(scope, events)
   const { stored, evicted, lost, memoryBytes } = scope.stats()
   if (stored !== events || evicted > 0 || sumLost(lost) > 0) throw new Error(`of ${events} events ${stored} are stored`)
   const samples = await measureAskings(askingsOf(scope.dataAccess), { events, quick, questions })
   await scope.close()
-  return { ...samples, events, eventsPerSecond, bytes: memoryBytes / events }
+  return { ...samples, events, eventsPerSecond: events / seconds, bytes: memoryBytes / events }
 }
 
 /** @returns {number} Events for which there is memory enough. */
@@ -43,32 +44,17 @@ function manyEvents() {
 /**
  * @param {import('kinescope').Kinescope} scope
  * @param {number} events
+ * @returns {Promise<number>} Seconds for which events were being stored.
  */
 async function load(scope, events) {
-  const { recorder } = scope
-  // Parents are earlier events, whose numbers are those of this producer's sequence.
-  let ids = ''
-  for (const batch of generateEvents(events)) {
-    for (let row = 0; row < batch.count; row++) {
-      const parent = batch.parent[row]
-      const site = SITES[batch.site[row]]
-      const id = recorder.record({
-        eventType: TYPES[batch.type[row]],
-        pid: pidOf(batch.process[row]),
-        correlationId: correlationIdOf(batch.trace[row]),
-        parentId: parent < 0 ? null : ids + parent,
-        module: site.module,
-        function: site.function,
-        arity: site.arity,
-        file: site.file,
-        line: site.line,
-        timestamp: batch.timestamp[row],
-        data: dataOf(batch, row),
-      })
-      ids ||= id.slice(0, id.indexOf('-') + 1)
-    }
+  let ns = 0n
+  for (const batch of generateEvents(events, TABLE_EVENTS)) {
+    const table = tableOf(batch)
+    const start = now()
+    await scope.dataAccess.storeEvents(table)
+    ns += now() - start
   }
-  await drain(scope)
+  return Number(ns) / 1e9
 }
 
 /**

@@ -60,26 +60,26 @@ export function correlationIdOf(trace) {
 }
 
 /**
- * The payload of one event.
+ * The payload of one event, as JSON in ASCII.
  *
  * @param {Batch} batch
  * @param {number} row Position in the batch.
  */
-export function dataOf(batch, row) {
+export function payloadOf(batch, row) {
   const trace = batch.trace[row]
   switch (batch.type[row]) {
     case TYPE.entry:
-      return { args: [trace, 'EUR'] }
+      return `{"args":[${trace},"EUR"]}`
     case TYPE.exit:
-      return { duration_ns: batch.durationNs[row], exit_reason: 'normal' }
+      return `{"duration_ns":${batch.durationNs[row]},"exit_reason":"normal"}`
     case TYPE.snapshot:
-      return { variables: { x: batch.x[row], step: batch.site[row], currency: 'EUR' } }
+      return `{"variables":{"x":${batch.x[row]},"step":${batch.site[row]},"currency":"EUR"}}`
     case TYPE.log:
-      return { level: 'info', message: messageText(batch.first + row) }
+      return `{"level":"info","message":"${messageText(batch.first + row)}"}`
     case TYPE.change:
-      return { old_state: 'open', new_state: 'paid', trigger: 'payment' }
+      return '{"old_state":"open","new_state":"paid","trigger":"payment"}'
     default:
-      return { from: pidOf(batch.process[row]), to: 'mailer', message: { order: trace }, message_id: `m-${trace}` }
+      return `{"from":"${pidOf(batch.process[row])}","to":"mailer","message":{"order":${trace}},"message_id":"m-${trace}"}`
   }
 }
 
