@@ -4,5 +4,15 @@
  */
 const [, , file, options] = process.argv
 const { measure } = await import(file)
-const metrics = await measure(JSON.parse(options))
+const metrics = await measure(JSON.parse(options)).catch(fail)
 process.send(metrics, () => process.disconnect())
+
+/**
+ * Ends the process with what is wrong: in a word where that was thrown on purpose, else with the place where it happened.
+ *
+ * @param {Error} error
+ */
+function fail(error) {
+  console.error(error.constructor === Error ? error.message : error.stack)
+  process.exit(1)
+}

@@ -64,7 +64,7 @@ function measureOnce({ file, variant, flags = [] }, node = process.execPath, opt
     child.on('error', reject)
     child.on('close', (code, signal) => {
       if (code === 0 && metrics) resolve(metrics)
-      else reject(new Error(`${file} ${variant ?? ''} ended with ${signal ?? code}: ${complaints.trim()}`))
+      else reject(new Error(complaints.trim() || `${file} ${variant ?? ''} ended with ${signal ?? code}`))
     })
   })
 }
