@@ -203,6 +203,8 @@ export interface Kinescope extends AsyncDisposable {
   readonly recorder: Recorder
   /** Asks about what was recorded. */
   readonly dataAccess: DataAccess
+  /** Delivers what is recorded, as it is recorded, and what was recorded before. */
+  readonly eventStreamer: EventStreamer
   /** What is captured now. */
   readonly config: Readonly<CaptureConfig>
   /** For {@link attach} in another thread of this process. */
@@ -925,6 +927,277 @@ export interface DataAccess {
    * console.log((await scope.dataAccess.fieldValues('data.level'))[0].value) // info
    */
   fieldValues(field: Field, options?: FieldValuesOptions): Promise<ValueCount[]>
+}
+
+/**
+ * Which events a subscription delivers, and what of them: the filtering part of a query, and `projection`, of which a path
+ * without a type is JSON text.
+ */
+export type Filter = Omit<QueryOptions, 'limit' | 'offset' | 'sortBy' | 'sortOrder' | 'signal'>
+
+/**
+ * Where a subscription starts.
+ *
+ * - `'now'`: after everything that this thread recorded before the call.
+ * - `{ seq }`: at this position of the log, itself included; one that is still to come is waited for.
+ * - `{ eventId }`: after this event.
+ * - `{ timestampMonotonic }`, `{ timestampWall }`: at the lowest position whose time is this or later; whatever follows is
+ *   delivered, also with an earlier time. Where retention may have evicted such events, at the first that it did.
+ *
+ * What retention has evicted from there on is the first batch's `gap`.
+ */
+export type StartFrom =
+  | 'now'
+  | { readonly seq: bigint | number }
+  | { readonly eventId: EventId }
+  | { readonly timestampMonotonic: bigint | number }
+  | { readonly timestampWall: bigint | number | Date }
+
+/**
+ * Where a paused subscription goes on. `'send_all'`: where it was. `{ sendLatest: n }`: with the last `n` events that match
+ * of what it has missed. `'discard_all'`: after everything that this thread recorded before the call. What these two leave
+ * out is a `gap` of the cause `skipped`. `{ startFrom }`: anywhere, also back.
+ */
+export type ResumePolicy = 'send_all' | 'discard_all' | { readonly sendLatest: number } | { readonly startFrom: StartFrom }
+
+/** Options of {@link EventStreamer.subscribe}. */
+export interface SubscribeOptions extends Filter {
+  /**
+   * Matching events of a full batch, 0 to 1,000,000; 1 delivers each event by itself. 0 takes whatever is there, and at
+   * most a segment of it. Default 1024.
+   */
+  batchSize?: number
+  /** Milliseconds that an incomplete batch may wait for more events; 0 and 1 deliver at once. Default 50. */
+  batchTimeoutMs?: number
+  /** Least milliseconds between two batches without events, which tell how far the subscription has got. Default 1000. */
+  progressIntervalMs?: number
+  /** Default `'now'`. */
+  startFrom?: StartFrom
+  /** Batches that the listener may have and not have finished, 1 to 1,024. Default 1. */
+  maxInFlight?: number
+  /** Ends the subscription: `closed` rejects with the signal's reason, and iterators throw it. */
+  signal?: AbortSignal
+}
+
+/**
+ * Delivers events in the order of the log. A subscription is a cursor in the log, so it makes no difference whether an
+ * event was recorded long ago or just now: there is no seam in which one could be lost or repeated. A slow, paused or stuck
+ * consumer costs no memory and slows nobody; it can only lose what retention evicts, and is told so.
+ *
+ * A subscription belongs to the thread that made it, whatever thread records. By default it keeps its thread alive, as
+ * an interval timer does; see {@link Subscription.unref}. When the recording, or the attachment, is closed, subscriptions end
+ * once they have got what had been published by then; paused ones end at once.
+ */
+export interface EventStreamer {
+  /**
+   * Delivers events to a listener, or to a `for await` loop over the subscription.
+   *
+   * A listener that returns a promise gets its next batch when that settles. One that throws, or whose promise rejects, ends
+   * its own subscription with that error, of which a process warning tells, and no other.
+   *
+   * @param listener Without one, iterate over the subscription.
+   * @throws {KinescopeError} `INVALID_ARGUMENT`, `UNKNOWN_FIELD`, `TYPE_MISMATCH` for wrong options; `NOT_FOUND` when there is
+   * no event of that id; `CLOSED`; `RESOURCE_EXHAUSTED` when the writer has not caught up with this thread within about a
+   * second; the signal's reason when it is aborted already.
+   * @example
+   * scope.recorder.record({ eventType: 'order', data: { item: 'tea' } })
+   * const orders = scope.eventStreamer.subscribe({ eventTypes: ['order'], projection: ['data.item'], startFrom: { seq: 0n } })
+   * for await (const batch of orders) {
+   *   for (const row of batch) console.log(row['data.item']) // "tea"
+   *   if (batch.caughtUp) break
+   * }
+   */
+  subscribe(
+    options: SubscribeOptions & { projection: readonly ProjectionItem[] },
+    listener?: (batch: EventBatch<ProjectedRow>) => void | Promise<void>,
+  ): Subscription<ProjectedRow>
+  /**
+   * Whole events; see the form with a projection.
+   *
+   * @throws {KinescopeError} As there.
+   * @example
+   * const errors = scope.eventStreamer.subscribe({ eventTypes: ['error'], batchSize: 1 }, async (batch) => {
+   *   for (const { data } of batch) console.log(data.message) // no such product
+   *   if (batch.batch.numRows > 0) await errors.unsubscribe()
+   * })
+   * scope.recorder.record({ eventType: 'error', data: { message: 'no such product' } })
+   * await errors.closed
+   */
+  subscribe(options?: SubscribeOptions, listener?: (batch: EventBatch) => void | Promise<void>): Subscription
+  /**
+   * Replaces filter and projection, for everything from the first position on that its consumer has not got. Options that
+   * are left out are gone.
+   *
+   * @throws {KinescopeError} `SUBSCRIPTION_NOT_FOUND`; as {@link EventStreamer.subscribe} for a wrong filter, which changes
+   * nothing.
+   * @example
+   * const { id } = scope.eventStreamer.subscribe({ pid: 'main' })
+   * await scope.eventStreamer.updateSubscription(id, { pid: 'worker-1' })
+   * await scope.close()
+   */
+  updateSubscription(id: string, filter: Filter): Promise<void>
+  /**
+   * Ends a subscription, whatever it had still to deliver. No call of its listener starts afterwards.
+   *
+   * @throws {KinescopeError} `SUBSCRIPTION_NOT_FOUND`.
+   * @example
+   * const { id } = scope.eventStreamer.subscribe({}, () => {})
+   * await scope.eventStreamer.unsubscribe(id)
+   */
+  unsubscribe(id: string): Promise<void>
+  /**
+   * Stops a subscription where its consumer has got its last batch. No call of its listener starts afterwards.
+   *
+   * @throws {KinescopeError} `SUBSCRIPTION_NOT_FOUND`.
+   * @example
+   * const { id } = scope.eventStreamer.subscribe({}, () => {})
+   * await scope.eventStreamer.pauseStream(id)
+   * await scope.close()
+   */
+  pauseStream(id: string): Promise<void>
+  /**
+   * Goes on after a pause. Without one it does nothing.
+   *
+   * @param policy Default `'send_all'`.
+   * @throws {KinescopeError} `SUBSCRIPTION_NOT_FOUND`, and as {@link EventStreamer.subscribe} for a wrong policy.
+   * @example
+   * const { id } = scope.eventStreamer.subscribe({}, () => {})
+   * await scope.eventStreamer.pauseStream(id)
+   * await scope.eventStreamer.resumeStream(id, { sendLatest: 100 })
+   * await scope.close()
+   */
+  resumeStream(id: string, policy?: ResumePolicy): Promise<void>
+}
+
+/** A cursor in the log, and who reads from there. */
+export interface Subscription<Row = Event> extends AsyncIterable<EventBatch<Row>>, AsyncDisposable {
+  /** Unique in the recording. */
+  readonly id: string
+  /**
+   * Resolves when the subscription is unsubscribed, or has delivered everything when the recording was closed; rejects
+   * with what else ended it. Nobody has to look at it: a rejection is never unhandled.
+   */
+  readonly closed: Promise<void>
+  /**
+   * Batches, for subscriptions without a listener. The next batch is made when it is asked for. Leaving the loop ends the
+   * subscription; what ended it otherwise is thrown.
+   */
+  [Symbol.asyncIterator](): AsyncIterableIterator<EventBatch<Row>>
+  /** {@link EventStreamer.updateSubscription} of this one. */
+  update(filter: Filter): Promise<void>
+  /** {@link EventStreamer.pauseStream} of this one. */
+  pause(): Promise<void>
+  /** {@link EventStreamer.resumeStream} of this one. */
+  resume(policy?: ResumePolicy): Promise<void>
+  /**
+   * {@link EventStreamer.unsubscribe} of this one; idempotent.
+   *
+   * @example
+   * const subscription = scope.eventStreamer.subscribe()
+   * await subscription.unsubscribe()
+   * await subscription.closed
+   */
+  unsubscribe(): Promise<void>
+  /**
+   * Where it is and what it has done.
+   *
+   * @throws {KinescopeError} `SUBSCRIPTION_NOT_FOUND` once it has ended.
+   * @example
+   * const subscription = scope.eventStreamer.subscribe({ startFrom: { seq: 0n } })
+   * console.log(subscription.stats().position) // 0n
+   * await subscription.unsubscribe()
+   */
+  stats(): SubscriptionStats
+  /** Keeps the thread alive while the subscription lives, which is so from the start. Returns the subscription. */
+  ref(): this
+  /**
+   * Lets the thread end although the subscription lives. Returns the subscription.
+   *
+   * @example
+   * scope.eventStreamer.subscribe({}, () => {}).unref() // this program ends by itself
+   */
+  unref(): this
+}
+
+/** What a subscription has done so far. */
+export interface SubscriptionStats {
+  /** The next position of the log that its consumer will get. */
+  readonly position: bigint
+  /** Positions of the log from there on, whether or not they match. */
+  readonly lagEvents: number
+  /** Nanoseconds since the oldest of them was recorded; 0 when there are none. */
+  readonly lagNs: bigint
+  /** Events that its consumer has got. */
+  readonly delivered: number
+  /** Positions in gaps that its consumer has got, those that it asked to skip left out. */
+  readonly lost: number
+  /** Whether it is paused. */
+  readonly paused: boolean
+}
+
+/** Why positions of the log are left out; see {@link StreamGap}. */
+export type GapCause = 'retention' | 'corrupt' | 'restart' | 'skipped'
+
+/** A stretch of the log that a subscription does not get. */
+export interface StreamGap {
+  /** Its first position. */
+  readonly fromSeq: bigint
+  /** Its last position. */
+  readonly toSeq: bigint
+  /** Positions in it, whether or not they would have matched. */
+  readonly count: number
+  /**
+   * - `retention`: they were evicted before the subscription got there.
+   * - `corrupt`: they could not be read.
+   * - `restart`: the recording resumed above them after the power had gone.
+   * - `skipped`: the policy of {@link EventStreamer.resumeStream} left them out.
+   */
+  readonly cause: GapCause
+}
+
+/**
+ * Matching events of a stretch of the log. The stretches of a subscription's batches adjoin: each starts at the last one's
+ * `toSeq + 1n`, also across pauses, updates and gaps, unless `{ startFrom }` moved it. So whoever stores `toSeq` after each
+ * batch, and starts from the position behind it next time, gets every event once. There are batches without events: one
+ * when the subscription has caught up, and others that tell how far it has got.
+ *
+ * Rows can also be had as plain objects, made one at a time. The memory is given back when nothing refers to it any more, or
+ * on `release()`; it counts in {@link Stats.leasedBytes}.
+ */
+export interface EventBatch<Row = Event> extends Iterable<Row>, Disposable {
+  readonly subscriptionId: string
+  /**
+   * The events as an Arrow record batch, over memory that native code filled; columns as in {@link QueryResult.table}.
+   *
+   * @throws {KinescopeError} `CLOSED` after `release()`.
+   */
+  readonly batch: RecordBatch
+  /** The first position that it covers. */
+  readonly fromSeq: bigint
+  /** The last one; `fromSeq - 1n` when it covers none. */
+  readonly toSeq: bigint
+  /** Whether the log had nothing behind it when it was made. */
+  readonly caughtUp: boolean
+  /** 1, and one more after each update. */
+  readonly filterVersion: number
+  /** What is left out at its start; `gap.fromSeq` is `fromSeq`. */
+  readonly gap?: StreamGap
+  /** What is known to be missing from the time that it covers. */
+  readonly lost: Lost
+  /**
+   * The events as plain objects, made one at a time.
+   *
+   * @throws {KinescopeError} `CLOSED` after `release()`.
+   */
+  [Symbol.iterator](): IterableIterator<Row>
+  /**
+   * The events as plain objects, all at once.
+   *
+   * @throws {KinescopeError} `CLOSED` after `release()`.
+   */
+  toArray(): Row[]
+  /** As {@link QueryResult.release}. */
+  release(): void
 }
 
 /** Source around the place that an event comes from. */

@@ -2,8 +2,8 @@
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import type * as Arrow from 'apache-arrow'
-import type { Data, DataType, Field, Int64, Schema, Table } from 'apache-arrow'
-import { type Batch, bytes, type Column, int32s, offsets, typedArray } from './columns.js'
+import type { Data, DataType, Field, Int64, RecordBatch, Schema, Table } from 'apache-arrow'
+import { type Batch, bytes, type Column, int32s, NO_BYTES, offsets, typedArray } from './columns.js'
 import type { ProjectedField } from './projection.js'
 
 type ArrowModule = typeof Arrow
@@ -101,15 +101,31 @@ export function tableToIpc(table: Table, format: 'stream' | 'file'): Uint8Array 
 
 /** A table over the batches, and every piece of arrow data in it. */
 export function makeTable(batches: readonly Batch[], schema: Schema): { table: Table; data: Data[] } {
-  const { makeData, RecordBatch, Struct, Table } = load().arrow
+  const { Table } = load().arrow
   const data: Data[] = []
-  const recordBatches = batches.map(({ rows, columns }) => {
-    const children = columns.map((column, index) => makeColumn(schema.fields[index]!.type, column, data))
-    const struct = makeData({ type: new Struct(schema.fields), length: rows, nullCount: 0, children })
-    data.push(struct)
-    return new RecordBatch(schema, struct)
-  })
+  const recordBatches = batches.map((batch) => makeRecordBatch(batch, schema, data))
   return { table: recordBatches.length === 0 ? new Table(schema) : new Table(recordBatches), data }
+}
+
+/**
+ * A record batch over one of them.
+ *
+ * @param batch Without one it has no rows.
+ * @param data Gets every piece of arrow data in it.
+ */
+export function makeRecordBatch(batch: Batch | undefined, schema: Schema, data: Data[]): RecordBatch {
+  const { makeData, RecordBatch, Struct } = load().arrow
+  const columns = batch?.columns ?? schema.fields.map(({ type }) => emptyColumn(type))
+  const children = columns.map((column, index) => makeColumn(schema.fields[index]!.type, column, data))
+  const struct = makeData({ type: new Struct(schema.fields), length: batch?.rows ?? 0, nullCount: 0, children })
+  data.push(struct)
+  return new RecordBatch(schema, struct)
+}
+
+function emptyColumn(type: DataType): Column {
+  const { Dictionary } = load().arrow
+  const children = type instanceof Dictionary ? [type.dictionary] : (type.children ?? []).map((field) => field.type as DataType)
+  return { length: 0, nullCount: 0, validity: null, buffers: [NO_BYTES, NO_BYTES], children: children.map(emptyColumn) }
 }
 
 function makeColumn(type: DataType, column: Column, all: Data[]): Data {

@@ -25,7 +25,8 @@ export interface Batch {
   readonly columns: readonly Column[]
 }
 
-const EMPTY = new ArrayBuffer(8)
+/** A stretch without bytes. */
+export const NO_BYTES: BufferView = { buffer: new ArrayBuffer(8), byteOffset: 0, byteLength: 0 }
 
 /** The part of an answer that has its columns. */
 export type NativeColumns = Pick<NativeAnswer, 'layout' | 'bufferInfos' | 'buffer' | 'release'>
@@ -38,7 +39,7 @@ export function readBatches(answer: NativeColumns, columnCount: number, buffers:
   const next = (): number => layout[at++]!
   const mapped = new Map<number, ArrayBuffer>()
   const view = (index: number, byteOffset: number, byteLength: number): BufferView => {
-    if (index < 0) return { buffer: EMPTY, byteOffset: 0, byteLength: 0 }
+    if (index < 0) return NO_BYTES
     let buffer = mapped.get(index)
     if (buffer === undefined) {
       buffer = buffers.get(infos[index]!, () => answer.buffer(index))

@@ -1,6 +1,6 @@
 /** Columns in memory that an answer holds until it is released. */
-import type { Data, Schema, Table } from 'apache-arrow'
-import { makeTable } from './arrow-table.js'
+import type { Data, RecordBatch, Schema, Table } from 'apache-arrow'
+import { makeRecordBatch, makeTable } from './arrow-table.js'
 import { type Batch, type BufferCache, type NativeColumns, readBatches } from './columns.js'
 import { closedError } from './errors.js'
 import { callNative } from './native.js'
@@ -16,6 +16,8 @@ export class HeldColumns {
   readonly #buffers: BufferCache
   #batches: Batch[] | undefined
   #made: { table: Table; data: Data[] } | undefined
+  #recordBatch: RecordBatch | undefined
+  readonly #ofRecordBatch: Data[] = []
   #released = false
 
   /** @param schema Asked for with the first table only. */
@@ -30,6 +32,12 @@ export class HeldColumns {
   get table(): Table {
     this.#made ??= makeTable(this.batches, this.#schema())
     return this.#made.table
+  }
+
+  /** Of an answer that is one batch, or has no rows. @throws {KinescopeError} `CLOSED` after the release. */
+  get recordBatch(): RecordBatch {
+    this.#recordBatch ??= makeRecordBatch(this.batches[0], this.#schema(), this.#ofRecordBatch)
+    return this.#recordBatch
   }
 
   /** @throws {KinescopeError} `CLOSED` after the release. */
@@ -50,10 +58,11 @@ export class HeldColumns {
     this.#released = true
     // Whoever holds the table or a vector of it must not go on reading; slices have data of their own.
     const revoked = { get: refuse, configurable: true }
-    for (const data of this.#made?.data ?? []) {
+    for (const data of [...(this.#made?.data ?? []), ...this.#ofRecordBatch.splice(0)]) {
       for (const field of MEMORY_FIELDS) Object.defineProperty(data, field, revoked)
     }
     this.#made = undefined
+    this.#recordBatch = undefined
     this.#batches = undefined
     this.#native.release()
   }

@@ -1,7 +1,8 @@
 /** An open recording, as one thread sees it. */
 import { isMainThread, threadId } from 'node:worker_threads'
-import type { CaptureConfig, DataAccess, Kinescope, KinescopeHandle, LossCause, OpenOptions, Recorder, Stats } from '../index.js'
+import type { CaptureConfig, DataAccess, EventStreamer, Kinescope, KinescopeHandle, LossCause, OpenOptions, Recorder, Stats } from '../index.js'
 import { Access } from './data-access.js'
+import { Streamer } from './event-streamer.js'
 import { closedError, invalidArgument, kinescopeErrorOf } from './errors.js'
 import { awaitNative, callNative, NATIVE_LOSS_CAUSES, native, type NativeProducer, type NativeRing, type NativeStore } from './native.js'
 import { resolveOptions, type Settings } from './open-options.js'
@@ -50,6 +51,7 @@ function resolveHandle(handle: unknown): KinescopeHandle {
 class Scope implements Kinescope {
   readonly recorder: Recorder
   readonly dataAccess: DataAccess
+  readonly eventStreamer: EventStreamer
   readonly handle: KinescopeHandle
   readonly #store: NativeStore
   readonly #ring: NativeRing
@@ -57,6 +59,7 @@ class Scope implements Kinescope {
   readonly #recording: RecorderHandle
   readonly #config: CaptureConfig
   readonly #isOpener: boolean
+  readonly #streamer: Streamer
   #closing: Promise<void> | undefined
 
   constructor(store: NativeStore, { config, sourceRoots }: Settings, isOpener: boolean) {
@@ -77,7 +80,10 @@ class Scope implements Kinescope {
     this.recorder = this.#recording.recorder
     this.handle = Object.freeze({ registryId: store.registryId, nonce: store.nonce, processId: process.pid })
     const head = (): number => this.#recording.head()
-    this.dataAccess = new Access({ store, ring, head, config, label: THREAD_LABEL, sourceRoots, ensureOpen: () => this.#ensureOpen() })
+    const ensureOpen = (): void => this.#ensureOpen()
+    this.dataAccess = new Access({ store, ring, head, config, label: THREAD_LABEL, sourceRoots, ensureOpen })
+    this.#streamer = new Streamer({ store, ring, head, ensureOpen })
+    this.eventStreamer = this.#streamer
   }
 
   get config(): Readonly<CaptureConfig> {
@@ -113,7 +119,6 @@ class Scope implements Kinescope {
       ringFill: used / this.#ringWords[I32_CAPACITY_WORDS]!,
       diskBytes: 0,
       zeroCopy: copies ? 'copied' : 'external',
-      subscriptions: 0,
     }
   }
 
@@ -130,13 +135,14 @@ class Scope implements Kinescope {
     const head = this.#recording.head()
     this.#recording.detach()
     try {
-      if (this.#isOpener) return await this.#store.close()
-      await this.#ring.flush(head)
+      if (this.#isOpener) await this.#store.close()
+      else await this.#ring.flush(head)
     } catch (error) {
       // A recording that its opener has closed meanwhile has drained this ring too.
       const known = kinescopeErrorOf(error)
       if (!(known instanceof Error && 'code' in known && known.code === 'CLOSED')) throw known
     } finally {
+      this.#streamer.finish()
       this.#ring.close()
     }
   }

@@ -56,6 +56,7 @@ export interface NativeStats {
   afterClose: number
   segments: number
   memoryBytes: number
+  subscriptions: number
   leasedBytes: number
   gatheredBytes: number
   copiedBytes: number
@@ -207,6 +208,68 @@ export interface NativeImportBatch {
   columns: NativeImportColumn[]
 }
 
+/** A batch of a subscription; its columns are read as a {@link NativeAnswer}'s are, if it has rows. */
+export interface NativeStreamBatch extends Pick<NativeAnswer, 'layout' | 'bufferInfos' | 'buffer' | 'release'> {
+  facts(): NativeBatchFacts
+}
+
+/** Everything about a batch but its events; `end` is exclusive. */
+export interface NativeBatchFacts {
+  start: bigint
+  end: bigint
+  caughtUp: boolean
+  filterVersion: number
+  gap?: { start: bigint; end: bigint; cause: string }
+  lost: NativeLoss[]
+  rows: number
+}
+
+/** Where to start; at most one of them is given, and none means now. */
+export interface NativeStart {
+  seq?: bigint
+  eventId?: string
+  timestamp?: bigint
+  wallTime?: bigint
+}
+
+/** How batches are cut. Durations in milliseconds. */
+export interface NativeStreamSettings {
+  batchSize: number
+  batchTimeoutMs: number
+  progressIntervalMs: number
+}
+
+/** A subscription, until it has ended; calls do nothing afterwards. */
+export interface NativeSubscription {
+  readonly id: number
+  projectedTypes(): string[] | null
+  /** Asks for so many more batches. */
+  want(batches: number): void
+  /** The next batch that is ready; moves the cursor. */
+  take(): NativeStreamBatch | null
+  pause(): void
+  resume(): void
+  resumeFrom(start: NativeStart, ring: NativeRing, head: number): void
+  resumeAfterAll(ring: NativeRing, head: number): void
+  resumeLatest(events: number, ring: NativeRing, head: number): Promise<void>
+  update(query: NativeQuery): void
+  stats(): { position: bigint; lagEvents: number; lagNs: bigint; delivered: number; lost: number } | null
+  unsubscribe(): void
+}
+
+/** One thread's subscriptions. */
+export interface NativeStreams {
+  subscribe(query: NativeQuery, settings: NativeStreamSettings, start: NativeStart, ring: NativeRing, head: number): NativeSubscription
+  /** What is new since it was asked for last: ids with something to take, and those that have ended. */
+  news(): { ready: number[]; ended: { id: number; error?: string }[] }
+  /** Whether waiting for news keeps the thread alive; it does not at first. */
+  setReferenced(referenced: boolean): void
+  /** Delivers what has been published by now, and ends all subscriptions. */
+  finish(): void
+  /** Ends whatever is left. */
+  close(): void
+}
+
 /** Stops the query that it was given to. */
 export interface NativeCancel {
   cancel(): void
@@ -251,6 +314,8 @@ export interface NativeStore {
   importEvents(pieces: Uint8Array[], ids: BigUint64Array, defaults: NativeImportDefaults, ring: NativeRing, head: number): Promise<BigUint64Array>
   /** As `importEvents`, from columns; their memory is copied. */
   importTable(batches: NativeImportBatch[], defaults: NativeImportDefaults, ring: NativeRing, head: number): Promise<BigUint64Array>
+  /** @param onNews called when `news` has something new, and not again before that was asked for; must not throw. */
+  createStreams(onNews: () => void): NativeStreams
   close(): Promise<void>
 }
 

@@ -1,5 +1,5 @@
 /** Options of queries: validation. */
-import type { EventId, QueryOptions, QueryOptionsSync } from '../index.js'
+import type { EventId, Filter, QueryOptions, QueryOptionsSync } from '../index.js'
 import { resolveCondition, resolveMfa, resolveTags } from './conditions.js'
 import { invalidArgument, KinescopeError, unknownField } from './errors.js'
 import type { NativeQuery } from './native.js'
@@ -8,7 +8,8 @@ import { allOf, identityOf, type Plan } from './plan.js'
 import { type ProjectedField, resolveProjection } from './projection.js'
 import { resolveTextSearch } from './text-search.js'
 
-const QUERY_FIELDS = [
+/** What says which events are wanted, and what of them. */
+const FILTER_FIELDS = [
   'startTimeMonotonic',
   'endTimeMonotonic',
   'startTimeWall',
@@ -20,12 +21,9 @@ const QUERY_FIELDS = [
   'tags',
   'textSearch',
   'where',
-  'limit',
-  'offset',
-  'sortBy',
-  'sortOrder',
   'projection',
 ]
+const QUERY_FIELDS = [...FILTER_FIELDS, 'limit', 'offset', 'sortBy', 'sortOrder']
 const DEFAULT_LIMIT = 1000
 /** The default of traces and state snapshots, which are wanted whole. */
 export const NO_LIMIT = Number.MAX_SAFE_INTEGER
@@ -50,11 +48,30 @@ export interface ResolvedQuery {
  * @throws {KinescopeError} `INVALID_ARGUMENT` naming the option, `UNKNOWN_FIELD`, `TYPE_MISMATCH`.
  */
 export function resolveQuery(query: QueryOptions | QueryOptionsSync, extra: 'signal' | 'timeoutMs', defaultLimit = DEFAULT_LIMIT): ResolvedQuery {
-  if (typeof query !== 'object' || query === null || Array.isArray(query)) throw invalidArgument('query', query, 'an object')
-  const known = [...QUERY_FIELDS, extra]
-  for (const name of Object.keys(query)) {
-    if (!known.includes(name)) throw unknownField('query', name, known)
+  rejectUnknown('query', query, [...QUERY_FIELDS, extra])
+  return resolveKnown(query, defaultLimit)
+}
+
+/**
+ * Checks the filter and the projection of a subscription.
+ *
+ * @param owner The argument that has them.
+ * @param others What else it may have.
+ * @throws {KinescopeError} As {@link resolveQuery}.
+ */
+export function resolveFilter(owner: string, filter: Filter, others: readonly string[] = []): ResolvedQuery {
+  rejectUnknown(owner, filter, [...FILTER_FIELDS, ...others])
+  return resolveKnown(filter, 0)
+}
+
+function rejectUnknown(owner: string, options: unknown, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) throw invalidArgument(owner, options, 'an object')
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) throw unknownField(owner, name, known)
   }
+}
+
+function resolveKnown(query: QueryOptions | QueryOptionsSync, defaultLimit: number): ResolvedQuery {
   const native = resolveRanges(query, defaultLimit)
   const projection = query.projection === undefined ? null : resolveProjection(query.projection)
   const plan = resolvePlan(query, projection)
@@ -124,10 +141,10 @@ export function resolveText(field: string, value: unknown): string {
 }
 
 /** Checks an event id. */
-export function resolveEventId(id: EventId): EventId {
+export function resolveEventId(id: EventId, field = 'id'): EventId {
   const match = typeof id === 'string' ? /^(\d{1,5})-(\d{1,15})$/.exec(id) : null
   if (match === null || Number(match[1]) > 0xffff || Number(match[2]) >= 2 ** 48) {
-    throw invalidArgument('id', id, 'an event id such as "1-42"')
+    throw invalidArgument(field, id, 'an event id such as "1-42"')
   }
   return id
 }
@@ -158,7 +175,8 @@ export function resolveTime(field: string, value: unknown): bigint {
   return nanoseconds < INT64_MIN ? INT64_MIN : nanoseconds
 }
 
-function wallTime(field: string, value: unknown): unknown {
+/** A Date as nanoseconds; anything else as it is. */
+export function wallTime(field: string, value: unknown): unknown {
   if (!(value instanceof Date)) return value
   const milliseconds = value.getTime()
   if (Number.isNaN(milliseconds)) throw invalidArgument(field, value, 'a valid Date, nanoseconds as a bigint, or a safe integer')

@@ -132,7 +132,7 @@ impl NativeAnswer {
 }
 
 /// A whole column's name, or the name of the type that values have.
-fn type_name(item: &SettledItem) -> String {
+pub(crate) fn type_name(item: &SettledItem) -> String {
     let name = item.settled.name().map(str::to_owned);
     name.unwrap_or_else(|| {
         item.column.map_or_else(String::new, |column| {

@@ -60,6 +60,7 @@ pub(crate) fn released() -> napi::Error {
 
 /// Where the columns are, and the buffers that hold them.
 pub(crate) struct Exported {
+    rows: usize,
     numbers: Vec<f64>,
     buffers: Vec<Buffer>,
     /// One for each buffer: counted from the start, until the last ArrayBuffer over it is gone.
@@ -87,11 +88,17 @@ impl Exported {
             .map(|buffer| Lease::new(&account, buffer.capacity()))
             .collect();
         Self {
+            rows: batches.iter().map(RecordBatch::num_rows).sum(),
             numbers: layout.numbers,
             buffers: layout.buffers,
             leases,
             account,
         }
+    }
+
+    /// Rows of all batches.
+    pub(crate) fn rows(&self) -> u32 {
+        u32::try_from(self.rows).unwrap_or(u32::MAX)
     }
 
     /// Number of batches; then for each batch its rows and for each column a node: length, null count, buffer and

@@ -15,6 +15,8 @@ mod aggregate;
 mod answer;
 mod convert;
 mod definitions;
+mod event_batch;
+mod event_streamer;
 mod exported;
 #[allow(
     unsafe_code,
@@ -30,3 +32,4 @@ mod producer;
 mod query;
 mod registry;
 mod store;
+mod subscription;

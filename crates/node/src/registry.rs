@@ -7,12 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::external::Leases;
 use kinescope_query::page_token::stable_hash;
 use kinescope_store::{Error, ErrorCode, Store};
+use kinescope_stream::Streams;
 
 /// A recording and what its handles say.
 pub(crate) struct Entry {
     pub(crate) id: u32,
     pub(crate) nonce: String,
     pub(crate) store: Store,
+    pub(crate) streams: Streams,
     /// Of all threads' results.
     pub(crate) leases: Arc<Leases>,
 }
@@ -50,6 +52,7 @@ pub(crate) fn add(store: Store) -> Arc<Entry> {
         let entry = Arc::new(Entry {
             id,
             nonce,
+            streams: Streams::new(Arc::clone(store.shared())),
             store,
             leases: Arc::default(),
         });

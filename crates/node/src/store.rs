@@ -85,6 +85,8 @@ pub struct NativeStats {
     pub segments: f64,
     /// Bytes of all segments.
     pub memory_bytes: f64,
+    /// Live subscriptions.
+    pub subscriptions: f64,
     /// Bytes that results hold.
     pub leased_bytes: f64,
     /// Bytes gathered for results.
@@ -231,6 +233,7 @@ impl NativeStore {
             after_close: count(stats.after_close),
             segments: count(stats.segments),
             memory_bytes: count(stats.memory_bytes),
+            subscriptions: count(self.entry.streams.count() as u64),
             leased_bytes: count(self.entry.leases.leased_bytes.load(Relaxed)),
             gathered_bytes: count(self.entry.leases.gathered_bytes.load(Relaxed)),
             copied_bytes: count(self.entry.leases.copied_bytes.load(Relaxed)),

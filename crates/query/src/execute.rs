@@ -294,6 +294,27 @@ fn batches_of(
     Ok((batches, gathered_bytes))
 }
 
+/// These rows of a snapshot, ascending and at least one, as one batch, and the bytes that were gathered for it. A long run
+/// is handed out as the segment's own memory.
+///
+/// # Errors
+/// `RESOURCE_EXHAUSTED` when a column's text is over 2 GiB; `IO` for a bug.
+pub fn batch_of(
+    seqs: &[u64],
+    snapshot: &Snapshot,
+    items: Option<&[SettledItem]>,
+) -> Result<(RecordBatch, usize), Error> {
+    let locator = Locator::new(snapshot);
+    let is_shared = items.is_none()
+        && seqs.len() >= SHARED_RUN_MIN_ROWS
+        && run_length(seqs, &locator) == seqs.len();
+    if is_shared {
+        shared(seqs[0], seqs.len(), &locator).map(|batch| (batch, 0))
+    } else {
+        gather(seqs, &locator, items)
+    }
+}
+
 /// How many rows from the first on are neighbours in one segment.
 fn run_length(seqs: &[u64], locator: &Locator<'_>) -> usize {
     let first = seqs[0];

@@ -28,7 +28,7 @@ mod text_search;
 mod trace;
 
 pub use cancel::Cancel;
-pub use execute::{Answer, IpcFormat, Pages, Query, execute, find_event};
+pub use execute::{Answer, IpcFormat, Pages, Query, batch_of, execute, find_event};
 pub use filter::Filter;
 pub use stack::{CallStack, Incomplete, StackFrame, call_stack_at};
 pub use state::{STATE_EVENT_TYPES, State, StateValue, state_at};

@@ -103,14 +103,28 @@ pub fn settle(items: &[Item], snapshot: &Snapshot) -> Vec<SettledType> {
 }
 
 fn settle_item(item: &Item, snapshot: &Snapshot) -> SettledType {
+    settle_item_by(item, |path| path_type(path, snapshot))
+}
+
+fn settle_item_by(item: &Item, path_type: impl Fn(&[String]) -> SettledType) -> SettledType {
     if let Some(settled) = item.as_type {
         return settled;
     }
     match &item.field {
         _ if item.column.is_some() => SettledType::Column,
-        Field::Path(path) => path_type(path, snapshot),
+        Field::Path(path) => path_type(path),
         _ => SettledType::Utf8,
     }
+}
+
+/// The items with types that do not depend on any snapshot: a path without a type is JSON text.
+pub fn settle_for_any(items: Vec<Item>) -> Vec<SettledItem> {
+    let settled = |item: Item| SettledItem {
+        settled: settle_item_by(&item, |_| SettledType::Json),
+        field: item.field,
+        column: item.column,
+    };
+    items.into_iter().map(settled).collect()
 }
 
 /// All integers `i64`, numbers `f64`, one type that type, anything else and nothing at all `json`.

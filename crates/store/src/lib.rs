@@ -40,5 +40,5 @@ pub use import::{Import, ImportBatch, ImportColumn, ImportSource, Integers, Text
 pub use loss::{LossCause, LossLog, LossRange};
 pub use options::{Retention, StoreOptions};
 pub use segment::{Bounds, Columns, ProducerRange, Sealed, Segment, TextColumn};
-pub use shared::{Counters, Shared, Snapshot};
+pub use shared::{Counters, LateReader, Shared, Snapshot};
 pub use store::{Stats, Store, WAIT_MAX};

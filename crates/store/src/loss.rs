@@ -120,6 +120,11 @@ impl LossLog {
         self.ranges_max = self.ranges.len() + RANGES_MAX / 4;
     }
 
+    /// What retention has evicted so far.
+    pub fn evicted(&self) -> Option<LossRange> {
+        self.evicted
+    }
+
     /// What is missing from the half-open time range, eviction first.
     pub fn overlapping(&self, start: i64, end: i64) -> Vec<LossRange> {
         let overlaps =

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::area::AreaPool;
 use crate::clock::Clock;
+use crate::error::Error;
 use crate::event_id::EventId;
 use crate::loss::{LossCause, LossLog, LossRange};
 use crate::options::StoreOptions;
@@ -55,7 +56,11 @@ pub struct Shared {
     /// How many of them are drained and forgotten.
     pub(crate) buried: AtomicU64,
     closed: AtomicBool,
+    /// Threads that read on when the writer has stopped.
+    late_readers: AtomicUsize,
     progress: Progress,
+    /// What is told to threads that do not follow the writer: once the store is closed, and what they tell each other.
+    notice: Progress,
 }
 
 impl Shared {
@@ -74,7 +79,9 @@ impl Shared {
             departures: AtomicU64::new(0),
             buried: AtomicU64::new(0),
             closed: AtomicBool::new(false),
+            late_readers: AtomicUsize::new(0),
             progress: Progress::default(),
+            notice: Progress::default(),
         }
     }
 
@@ -112,6 +119,11 @@ impl Shared {
         lock(&self.losses).overlapping(start, end)
     }
 
+    /// What retention has evicted so far, all of it together.
+    pub fn evicted(&self) -> Option<LossRange> {
+        lock(&self.losses).evicted()
+    }
+
     pub(crate) fn add_loss(&self, range: LossRange) {
         if let Some(index) = LossCause::ROWS
             .iter()
@@ -142,14 +154,49 @@ impl Shared {
         self.closed.load(Ordering::Acquire)
     }
 
-    pub(crate) fn set_closed(&self) {
-        self.closed.store(true, Ordering::Release);
+    /// The writer has stopped: what it has published is the whole log. Its memory is freed, as far as nobody holds it.
+    pub fn set_closed(&self) {
+        // Sequentially consistent with `read_on`: either this sees the reader, or the reader sees that it is too late.
+        self.closed.store(true, Ordering::SeqCst);
+        if self.late_readers.load(Ordering::SeqCst) == 0 {
+            self.set_segments(Vec::new());
+        }
         self.notify_progress();
+        self.notify();
+    }
+
+    /// Keeps the log readable after the store has been closed, until the guard is dropped.
+    ///
+    /// # Errors
+    /// `CLOSED` when it is too late.
+    pub fn read_on(self: &Arc<Self>) -> Result<LateReader, Error> {
+        self.late_readers.fetch_add(1, Ordering::SeqCst);
+        let reader = LateReader(Arc::clone(self));
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(Error::closed());
+        }
+        Ok(reader)
     }
 
     /// Wakes everyone in [`Shared::wait_until`], to look again.
     pub fn notify_progress(&self) {
         self.progress.notify();
+    }
+
+    /// Everything with a lower `seq` is visible.
+    pub fn watermark(&self) -> u64 {
+        self.watermark.load(Ordering::Acquire)
+    }
+
+    /// Wakes everyone in [`Shared::wait_for_notice`], to look again.
+    pub fn notify(&self) {
+        self.notice.notify();
+    }
+
+    /// Waits until `done` holds or `bound` has passed. Looks again at every [`Shared::notify`] and when the store is closed,
+    /// and is left alone by the writer's progress.
+    pub fn wait_for_notice(&self, bound: Duration, done: impl Fn() -> bool) {
+        self.notice.wait_until(bound, done);
     }
 
     /// Waits until `done` holds, the store is closed, or `bound` has passed; true if `done` holds at the end.
@@ -160,7 +207,19 @@ impl Shared {
     }
 }
 
-/// Lets threads sleep until the writer has published.
+/// Lets its thread read the log of a store that has been closed.
+pub struct LateReader(Arc<Shared>);
+
+impl Drop for LateReader {
+    fn drop(&mut self) {
+        let is_last = self.0.late_readers.fetch_sub(1, Ordering::SeqCst) == 1;
+        if is_last && self.0.closed.load(Ordering::SeqCst) {
+            self.0.set_segments(Vec::new());
+        }
+    }
+}
+
+/// Lets threads sleep until another has something to tell.
 #[derive(Default)]
 struct Progress {
     waiters: AtomicUsize,

@@ -113,9 +113,8 @@ impl Writer {
                 last_event = Instant::now();
             }
         }
+        // Results hold what they need; nobody but late readers can ask for more.
         self.shared.set_closed();
-        // Results hold what they need; nobody can ask for more.
-        self.shared.set_segments(Vec::new());
         // Also of producers that came too late to be drained.
         for ring in &lock(&self.registry.inner).alive {
             ring.set_state(RingState::Closed);
@@ -221,13 +220,15 @@ impl Writer {
             }
             producer.buried = producer.gone && progress.drained;
         }
-        if self.log.next_seq() != rows_before {
+        let has_rows = self.log.next_seq() != rows_before;
+        if has_rows {
             self.log.publish();
         }
         self.producers
             .iter_mut()
             .for_each(|producer| producer.reader.release());
-        if words > 0 {
+        // Losses become rows also when no words are left to read.
+        if words > 0 || has_rows {
             self.shared.notify_progress();
         }
         self.bury();

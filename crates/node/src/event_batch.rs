@@ -1,0 +1,113 @@
+//! Batches of subscriptions, as JavaScript holds them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use kinescope_stream::{Gap, StreamBatch};
+use napi::Env;
+use napi::bindgen_prelude::{ArrayBuffer, BigInt};
+use napi_derive::napi;
+
+use crate::exported::{Exported, NativeBufferInfo, NativeLoss, losses, released};
+use crate::external::Leases;
+
+/// Positions that a batch leaves out.
+#[napi(object)]
+pub struct NativeGap {
+    /// The first.
+    pub start: BigInt,
+    /// One more than the last.
+    pub end: BigInt,
+    /// As batches spell it.
+    pub cause: String,
+}
+
+/// Everything about a batch but its events.
+#[napi(object)]
+pub struct NativeBatchFacts {
+    /// The first position that it covers.
+    pub start: BigInt,
+    /// One more than the last.
+    pub end: BigInt,
+    /// Whether there was nothing behind it.
+    pub caught_up: bool,
+    /// Of the filter that it was made with.
+    pub filter_version: u32,
+    /// What it leaves out at its start.
+    pub gap: Option<NativeGap>,
+    /// What is missing from its time.
+    pub lost: Vec<NativeLoss>,
+    /// Events in it.
+    pub rows: u32,
+}
+
+/// A batch; holds its memory until it is released or collected.
+#[napi]
+pub struct NativeStreamBatch {
+    batch: StreamBatch,
+    exported: Option<Exported>,
+}
+
+impl NativeStreamBatch {
+    pub(crate) fn new(mut batch: StreamBatch, leases: &Arc<Leases>) -> Self {
+        leases
+            .gathered_bytes
+            .fetch_add(batch.gathered_bytes as u64, Ordering::Relaxed);
+        let events = batch.events.take();
+        let exported = events.map(|events| Exported::of(&[events], Arc::clone(leases)));
+        Self { batch, exported }
+    }
+
+    fn exported(&self) -> napi::Result<&Exported> {
+        self.exported.as_ref().ok_or_else(released)
+    }
+}
+
+fn gap(gap: &Gap) -> NativeGap {
+    NativeGap {
+        start: BigInt::from(gap.start),
+        end: BigInt::from(gap.end),
+        cause: gap.cause.as_str().to_owned(),
+    }
+}
+
+#[napi]
+impl NativeStreamBatch {
+    /// Everything but the events.
+    #[napi]
+    pub fn facts(&self) -> NativeBatchFacts {
+        NativeBatchFacts {
+            start: BigInt::from(self.batch.start),
+            end: BigInt::from(self.batch.end),
+            caught_up: self.batch.caught_up,
+            filter_version: self.batch.filter_version,
+            gap: self.batch.gap.as_ref().map(gap),
+            lost: losses(&self.batch.lost),
+            rows: self.exported.as_ref().map_or(0, Exported::rows),
+        }
+    }
+
+    /// Where the columns are, see [`Exported::numbers`].
+    #[napi]
+    pub fn layout(&self) -> napi::Result<Vec<f64>> {
+        self.exported().map(Exported::numbers)
+    }
+
+    /// The buffers, by index.
+    #[napi]
+    pub fn buffer_infos(&self) -> napi::Result<Vec<NativeBufferInfo>> {
+        self.exported().map(Exported::infos)
+    }
+
+    /// A new ArrayBuffer over one of them.
+    #[napi]
+    pub fn buffer<'env>(&self, env: &'env Env, index: u32) -> napi::Result<ArrayBuffer<'env>> {
+        self.exported()?.buffer(env, index)
+    }
+
+    /// Gives the memory back, as far as no ArrayBuffer holds it.
+    #[napi]
+    pub fn release(&mut self) {
+        self.exported = None;
+    }
+}

@@ -1,0 +1,119 @@
+//! Looks at the rows behind a cursor.
+
+use std::sync::Arc;
+
+use kinescope_query::Filter;
+use kinescope_query::filter::matching_rows_within;
+use kinescope_store::{Segment, Snapshot};
+
+use crate::position::TimeColumn;
+
+/// A snapshot's segments and how many of each one's rows are visible.
+pub(crate) type Segments<'a> = Vec<(&'a Arc<Segment>, usize)>;
+
+/// The segments of a snapshot.
+pub(crate) fn segments_of(snapshot: &Snapshot) -> Segments<'_> {
+    snapshot.segments().collect()
+}
+
+/// What to look for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stretch {
+    /// The first position to look at.
+    pub(crate) from: u64,
+    /// How many rows, at most.
+    pub(crate) rows_max: usize,
+    /// How many matches are wanted, at most; none: all of them.
+    pub(crate) wanted: Option<usize>,
+}
+
+/// What there is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Rows were looked at.
+    Rows {
+        /// Those that match, ascending.
+        seqs: Vec<u64>,
+        /// Everything below has been looked at; beyond what was wanted, the next match.
+        scanned: u64,
+        /// Whether that is the end of a segment that grows no more.
+        ends_segment: bool,
+    },
+    /// The log has no rows up to this position.
+    Hole(u64),
+    /// Nothing at all, so far.
+    Nothing,
+}
+
+/// Where a position is: the segment with its row, the rows that are missing before the next segment, or nothing yet.
+enum Place<'a> {
+    Row(&'a Arc<Segment>, usize, usize),
+    Hole(u64),
+    Beyond,
+}
+
+fn place<'a>(segments: &Segments<'a>, seq: u64) -> Place<'a> {
+    let next = segments.partition_point(|(segment, _)| segment.base_seq <= seq);
+    if let Some(&(segment, rows)) = next.checked_sub(1).and_then(|index| segments.get(index)) {
+        let row = (seq - segment.base_seq) as usize;
+        if row < rows {
+            return Place::Row(segment, row, rows);
+        }
+    }
+    segments
+        .get(next)
+        .map_or(Place::Beyond, |(segment, _)| Place::Hole(segment.base_seq))
+}
+
+/// The rows of one stretch, of one segment at most, that match.
+pub(crate) fn scan(filter: &Filter, segments: &Segments<'_>, stretch: Stretch) -> Found {
+    let (segment, first, rows) = match place(segments, stretch.from) {
+        Place::Row(segment, row, rows) => (segment, row, rows),
+        Place::Hole(end) => return Found::Hole(end),
+        Place::Beyond => return Found::Nothing,
+    };
+    let end = rows.min(first.saturating_add(stretch.rows_max));
+    let matching = matching_rows_within(filter, segment, first..end);
+    let wanted = stretch.wanted.unwrap_or(usize::MAX);
+    let mut seqs = Vec::new();
+    let mut scanned = segment.base_seq + end as u64;
+    if let Some(matching) = matching {
+        seqs.reserve(matching.count().min(wanted));
+        for row in matching.iter() {
+            let seq = segment.base_seq + row as u64;
+            if seqs.len() == wanted {
+                scanned = seq;
+                break;
+            }
+            seqs.push(seq);
+        }
+    }
+    let end_of_segment = segment
+        .sealed()
+        .map(|sealed| segment.base_seq + sealed.rows as u64);
+    Found::Rows {
+        seqs,
+        scanned,
+        ends_segment: end_of_segment == Some(scanned),
+    }
+}
+
+/// The first row of a stretch whose time is at least that, or how far there is none.
+pub(crate) fn first_at(
+    column: TimeColumn,
+    at_least: i64,
+    segments: &Segments<'_>,
+    stretch: Stretch,
+) -> Result<u64, u64> {
+    match place(segments, stretch.from) {
+        Place::Row(segment, first, rows) => {
+            let end = rows.min(first.saturating_add(stretch.rows_max));
+            let times = &column.of(segment, end)[first..];
+            let row = times.iter().position(|&time| time >= at_least);
+            row.map(|row| segment.base_seq + (first + row) as u64)
+                .ok_or(segment.base_seq + end as u64)
+        }
+        Place::Hole(end) => Err(end),
+        Place::Beyond => Err(stretch.from),
+    }
+}
