@@ -1,4 +1,4 @@
-/** The questions to Polars, in a process of Python, which is faster and newer than its package for Node. */
+/** The questions to Polars, in a process of Python, where it is faster than from Node. */
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -18,7 +18,7 @@ const SCRIPT = fileURLToPath(new URL('polars_questions.py', import.meta.url))
  */
 export async function measure({ quick, events, questions, file }) {
   const python = polarsPython()
-  if (python === undefined) throw new Error('Polars is not installed: it needs python3, 3.10 or newer, with the module venv')
+  if (python === undefined) throw new Error('Polars is not installed: it needs python3, 3.11 or newer, with the module venv')
   const polars = new Polars(python, file)
   try {
     const { seconds } = await polars.reply()
