@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use kinescope_store::index::paths::RowSet;
+
 /// One bit a row, in words of 64 rows. Words exist only for the stretch of the segment in which rows can be in, so that
 /// a few rows of a large segment cost little.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,10 +69,7 @@ impl Bitmap {
             if *word == 0 {
                 continue;
             }
-            let kept = values.iter().enumerate().fold(0, |kept, (bit, &value)| {
-                kept | u64::from(keep(value)) << bit
-            });
-            *word &= kept;
+            *word &= pack(values, &keep);
         }
     }
 
@@ -115,6 +114,34 @@ impl Bitmap {
             .and_then(|index| self.words.get(index))
             .copied()
             .unwrap_or_default()
+    }
+
+    /// Whether a row is in.
+    pub fn contains(&self, row: usize) -> bool {
+        self.word(row / 64) >> (row % 64) & 1 == 1
+    }
+
+    /// Keeps the rows of a set.
+    pub fn intersect_set(&mut self, set: &RowSet) {
+        match set {
+            RowSet::Bits(words) => {
+                self.intersect_words(|index| words.get(index).copied().unwrap_or_default());
+            }
+            RowSet::Listed(rows) => self.intersect_listed(rows),
+        }
+    }
+
+    /// Keeps those of ascending rows that are in.
+    pub fn intersect_listed(&mut self, rows: &[u32]) {
+        let window = self.window();
+        let start = rows.partition_point(|&row| (row as usize) < window.start);
+        let end = rows.partition_point(|&row| (row as usize) < window.end);
+        let kept: Vec<u32> = rows[start..end.max(start)]
+            .iter()
+            .copied()
+            .filter(|&row| self.contains(row as usize))
+            .collect();
+        *self = Self::of_rows(self.rows, &kept);
     }
 
     /// Takes out all rows.
@@ -169,6 +196,25 @@ impl Bitmap {
                 })
             })
     }
+}
+
+/// A bit for each of at most 64 values, set if it is kept.
+///
+/// The comparisons go into bytes first and from there, eight at a time, into bits, which the compiler makes vector
+/// instructions of; shifting single bits together it does not.
+#[inline]
+fn pack<T: Copy>(values: &[T], keep: &impl Fn(T) -> bool) -> u64 {
+    let mut flags = [0u8; 64];
+    for (flag, &value) in flags.iter_mut().zip(values) {
+        *flag = u8::from(keep(value));
+    }
+    // Byte i of a group has weight 2^(8i); this factor moves its bit to 2^(56 + i), where no two meet.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let (groups, _) = flags.as_chunks::<8>();
+    groups.iter().enumerate().fold(0, |word, (index, group)| {
+        let bits = u64::from_le_bytes(*group).wrapping_mul(GATHER) >> 56;
+        word | bits << (index * 8)
+    })
 }
 
 #[cfg(test)]

@@ -2,22 +2,40 @@
 
 use std::cmp::Ordering;
 
-use kinescope_store::Segment;
 use kinescope_store::columns::{DictionaryColumn, NullableColumn};
+use kinescope_store::index::SegmentIndex;
+use kinescope_store::{Part, Segment};
 
 use crate::bitmap::Bitmap;
+use crate::code_filter::{retain_code, retain_codes};
 use crate::condition::{Comparison, Condition, Field, NumberColumn, Test};
 use crate::json;
+use crate::path_filter::retain_path;
+use crate::path_reader::in_data;
 use crate::scalar::{Scalar, number_of_text};
-use crate::text_search::TextSearch;
+use crate::tag_filter::retain_tag;
+use crate::text_search;
 
-/// The visible part of a segment.
+/// Rows of a segment, all of them visible.
 #[derive(Clone, Copy)]
 pub struct Rows<'a> {
     /// The segment.
     pub segment: &'a Segment,
-    /// How many of its rows are visible.
+    /// Where they end.
     pub count: usize,
+    /// What makes queries of them fast; covers all of them where it is there.
+    pub index: Option<&'a SegmentIndex>,
+}
+
+impl<'a> Rows<'a> {
+    /// Rows of a part.
+    pub fn of(part: &Part<'a>) -> Self {
+        Self {
+            segment: part.segment,
+            count: part.rows.end,
+            index: part.index,
+        }
+    }
 }
 
 /// Keeps those rows of `candidates` that satisfy `condition`.
@@ -48,10 +66,7 @@ pub fn retain(condition: &Condition, rows: Rows<'_>, candidates: &mut Bitmap) {
             candidates.subtract(&refused);
         }
         Condition::Test(field, test) => retain_test(field, test, rows, candidates),
-        Condition::Text(parts) => {
-            let search = TextSearch::new(parts, rows);
-            candidates.retain_rows(|row| search.matches(row));
-        }
+        Condition::Text(parts) => text_search::retain_text(parts, rows, candidates),
     }
 }
 
@@ -67,20 +82,8 @@ fn retain_test(field: &Field, test: &Test, rows: Rows<'_>, candidates: &mut Bitm
                 candidates.clear();
             }
         }
-        Field::Tag(key) => {
-            retain_valid(NullableColumn::Tags, rows, candidates);
-            candidates
-                .retain_rows(|row| tag(rows, row, key).is_some_and(|text| tag_holds(test, text)));
-        }
-        Field::Path(path) => {
-            retain_valid(NullableColumn::Data, rows, candidates);
-            let data = &rows.segment.columns.data;
-            candidates.retain_rows(|row| match json::value_at(data.text(row), path) {
-                Some(json::Found::Scalar(value)) => test.holds(&value),
-                Some(json::Found::Container(_)) => matches!(test, Test::Exists),
-                None => false,
-            });
-        }
+        Field::Tag(key) => retain_tag(key, test, rows, candidates),
+        Field::Path(path) => retain_path(path, test, rows, candidates),
     }
 }
 
@@ -128,31 +131,27 @@ fn retain_text(
     rows: Rows<'_>,
     candidates: &mut Bitmap,
 ) {
-    if let Some(nullable) = nullable {
-        retain_valid(nullable, rows, candidates);
-    }
     let dictionary = &rows.segment.columns.dictionaries[column as usize];
-    let codes = rows.segment.columns.codes[column as usize].slice(rows.count);
     match test {
-        Test::Exists => {}
+        Test::Exists => {
+            if let Some(nullable) = nullable {
+                retain_valid(nullable, rows, candidates);
+            }
+        }
         Test::Compare(Comparison::Eq, Scalar::Text(text)) => match dictionary.code_of(text) {
-            Some(wanted) => candidates.retain(codes, |code| code as u32 == wanted),
+            Some(wanted) => retain_code(column, nullable, wanted, rows, candidates),
             None => candidates.clear(),
         },
         _ => {
-            // Once per distinct text instead of once per row.
-            let accepted: Vec<bool> = (0..dictionary.len())
-                .map(|code| test.holds(&Scalar::Text(dictionary.text(code).into())))
-                .collect();
-            candidates.retain(codes, |code| {
-                accepted.get(code as usize).copied().unwrap_or(false)
-            });
+            let passes =
+                |code: u32| test.holds(&Scalar::Text(dictionary.text(code as usize).into()));
+            retain_codes(column, nullable, passes, rows, candidates);
         }
     }
 }
 
 /// The integers that pass a comparison, as an inclusive range; none when there is none.
-fn int_bounds(how: Comparison, wanted: &Scalar<'_>) -> Option<(i128, i128)> {
+pub(crate) fn int_bounds(how: Comparison, wanted: &Scalar<'_>) -> Option<(i128, i128)> {
     // Far beyond every column's range, and far from overflowing.
     const END: i128 = 1 << 100;
     let (floor, is_whole) = match *wanted {
@@ -288,17 +287,9 @@ pub fn value<'a>(field: &Field, rows: Rows<'a>, row: usize) -> Option<Scalar<'a>
         }
         Field::Tags => None,
         Field::Tag(key) => tag(rows, row, key).map(|text| Scalar::Text(text.into())),
-        Field::Path(path) => match found(rows, row, path)? {
+        Field::Path(path) => match in_data(rows, row, path)? {
             json::Found::Scalar(value) => Some(value),
             json::Found::Container(_) => None,
         },
     }
-}
-
-/// What stands at a path of a row's `data`.
-pub(crate) fn found<'a>(rows: Rows<'a>, row: usize, path: &[String]) -> Option<json::Found<'a>> {
-    if !rows.segment.is_valid(NullableColumn::Data, row) {
-        return None;
-    }
-    json::value_at(rows.segment.columns.data.text(row), path)
 }

@@ -11,7 +11,8 @@ use crate::gather::gather;
 use crate::order::{Key, Order};
 use crate::page_token::{LastKey, PageToken};
 use crate::projection::{Item, SettledItem, SettledType, settle};
-use crate::select::{Selection, Window, select_by_field, select_by_time};
+use crate::select::{Selection, Window, select_by_time};
+use crate::select_by_field::select_by_field;
 
 /// Runs of at least this many neighbouring rows are handed out as the segment's own memory; below, the fixed cost
 /// of another batch outweighs copying.

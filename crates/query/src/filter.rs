@@ -4,13 +4,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use kinescope_store::{
-    Segment,
+    Part, Segment,
     columns::{DictionaryColumn, NullableColumn},
 };
 
 use crate::bitmap::Bitmap;
+use crate::code_filter::CodeFilter;
 use crate::condition::Condition;
-use crate::evaluate::{Rows, retain, retain_valid};
+use crate::evaluate::{Rows, retain};
 
 /// Conditions on events, all of which must hold; an absent one holds for all.
 #[derive(Clone, Debug, Default)]
@@ -31,26 +32,52 @@ pub struct Filter {
     pub condition: Option<Condition>,
 }
 
-/// The rows among the first `rows` of `segment` that satisfy `filter`; none when no row does.
-pub fn matching_rows(filter: &Filter, segment: &Segment, rows: usize) -> Option<Bitmap> {
-    matching_rows_within(filter, segment, 0..rows)
-}
-
-/// The rows of the range, all of them visible, that satisfy `filter`; none when no row does.
-pub fn matching_rows_within(
-    filter: &Filter,
-    segment: &Segment,
-    range: Range<usize>,
-) -> Option<Bitmap> {
-    let rows = range.end;
+/// The rows of the part that satisfy `filter`; none when no row does.
+pub fn matching_rows(filter: &Filter, part: &Part<'_>) -> Option<Bitmap> {
+    let rows = Rows::of(part);
+    let segment = part.segment;
     let members = filter
         .seqs
         .as_ref()
-        .map(|seqs| members_of(seqs, segment, rows));
+        .map(|seqs| members_of(seqs, segment, rows.count));
     if members.is_some_and(<[u64]>::is_empty) {
         return None;
     }
-    let dictionary_filters = [
+    let range = in_time_range(filter.timestamps.as_ref(), segment, part.rows.clone());
+    if range.is_empty() {
+        return None;
+    }
+    let code_filters = code_filters(filter, segment)?;
+    let mut matching = first_candidates(&code_filters, rows, range);
+    if let Some(members) = members {
+        let row_of = |seq: &u64| (seq - segment.base_seq) as u32;
+        let members: Vec<u32> = members.iter().map(row_of).collect();
+        matching.intersect_listed(&members);
+    }
+    for code_filter in &code_filters {
+        code_filter.retain(rows, &mut matching);
+    }
+    if let Some(range) = &filter.timestamps
+        && !segment.bounds.in_time_order()
+    {
+        matching.retain(segment.columns.timestamp.slice(rows.count), |timestamp| {
+            range.contains(&timestamp)
+        });
+    }
+    if let Some(range) = &filter.wall_times {
+        matching.retain(segment.columns.wall_time.slice(rows.count), |wall_time| {
+            range.contains(&wall_time)
+        });
+    }
+    if let Some(condition) = &filter.condition {
+        retain(condition, rows, &mut matching);
+    }
+    (!matching.is_empty()).then_some(matching)
+}
+
+/// What the filter asks of columns with a dictionary; none when the segment has none of the values of one.
+fn code_filters(filter: &Filter, segment: &Segment) -> Option<Vec<CodeFilter>> {
+    let asked = [
         (DictionaryColumn::EventType, None, &filter.event_types),
         (DictionaryColumn::Pid, None, &filter.pids),
         (
@@ -59,75 +86,29 @@ pub fn matching_rows_within(
             &filter.correlation_ids,
         ),
     ];
-    let mut code_filters = Vec::new();
-    for (column, nullable, texts) in dictionary_filters {
-        if let Some(texts) = texts {
-            let dictionary = &segment.columns.dictionaries[column as usize];
-            let codes: Vec<i32> = texts
-                .iter()
-                .filter_map(|text| dictionary.code_of(text))
-                .map(|code| code as i32)
+    let asked = asked.into_iter().filter_map(|(column, nullable, texts)| {
+        let texts = texts.as_ref()?;
+        Some(CodeFilter::new(column, nullable, texts, segment))
+    });
+    asked.collect()
+}
+
+/// All rows of the range, or where the rarest values that are asked for are listed, only their rows.
+fn first_candidates(filters: &[CodeFilter], rows: Rows<'_>, range: Range<usize>) -> Bitmap {
+    let listed = filters.iter().filter_map(|filter| filter.listed(rows));
+    match listed.min_by_key(|lists| lists.iter().map(|list| list.len()).sum::<usize>()) {
+        Some(lists) => {
+            let within = |row: &u32| range.contains(&(*row as usize));
+            let members: Vec<u32> = lists
+                .into_iter()
+                .flatten()
+                .copied()
+                .filter(within)
                 .collect();
-            if codes.is_empty() {
-                return None;
-            }
-            code_filters.push((column, nullable, codes));
+            Bitmap::of_rows(rows.count, &members)
         }
+        None => Bitmap::of_range(rows.count, range),
     }
-    let mut matching = Bitmap::of_range(
-        rows,
-        in_time_range(filter.timestamps.as_ref(), segment, range),
-    );
-    if matching.is_empty() {
-        return None;
-    }
-    if let Some(members) = members {
-        let row_of = |seq: &u64| (seq - segment.base_seq) as u32;
-        let members: Vec<u32> = members.iter().map(row_of).collect();
-        let members = Bitmap::of_rows(rows, &members);
-        matching.intersect_words(|index| members.word(index));
-    }
-    if let Some(range) = &filter.timestamps
-        && !segment.bounds.in_time_order()
-    {
-        matching.retain(segment.columns.timestamp.slice(rows), |timestamp| {
-            range.contains(&timestamp)
-        });
-    }
-    if let Some(range) = &filter.wall_times {
-        matching.retain(segment.columns.wall_time.slice(rows), |wall_time| {
-            range.contains(&wall_time)
-        });
-    }
-    for (column, nullable, codes) in code_filters {
-        retain_codes(
-            &mut matching,
-            segment.columns.codes[column as usize].slice(rows),
-            codes,
-        );
-        // An absent value has code 0 in its place.
-        if let Some(nullable) = nullable {
-            retain_valid(
-                nullable,
-                Rows {
-                    segment,
-                    count: rows,
-                },
-                &mut matching,
-            );
-        }
-    }
-    if let Some(condition) = &filter.condition {
-        retain(
-            condition,
-            Rows {
-                segment,
-                count: rows,
-            },
-            &mut matching,
-        );
-    }
-    (!matching.is_empty()).then_some(matching)
 }
 
 /// Those of the positions that lie in the visible part of the segment.
@@ -156,12 +137,4 @@ fn in_time_range(
     let start = timestamps.partition_point(|&timestamp| timestamp < range.start);
     let end = timestamps.partition_point(|&timestamp| timestamp < range.end);
     rows.start + start..rows.start + end.max(start)
-}
-
-fn retain_codes(matching: &mut Bitmap, codes: &[i32], mut wanted: Vec<i32>) {
-    if let [wanted] = wanted[..] {
-        return matching.retain(codes, |code| code == wanted);
-    }
-    wanted.sort_unstable();
-    matching.retain(codes, |code| wanted.binary_search(&code).is_ok());
 }

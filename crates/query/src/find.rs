@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kinescope_store::columns::{DictionaryColumn, NullableColumn};
-use kinescope_store::{Segment, Snapshot};
+use kinescope_store::{Part, Segment, Snapshot};
 
 /// One row of a snapshot.
 #[derive(Clone, Copy)]
@@ -14,14 +14,31 @@ pub(crate) struct Located<'a> {
 }
 
 impl<'a> Located<'a> {
-    /// The row of an event id; the newest segments first, because who asks for one event mostly just saw it.
+    /// The row of an event id. Indexed parts first, the newest of them at first, because who asks for one event mostly just
+    /// saw it; the others have to be scanned.
     pub(crate) fn by_id(event_id: u64, snapshot: &'a Snapshot) -> Option<Self> {
-        snapshot.segments().rev().find_map(|(segment, visible)| {
-            segment.row_of(event_id, visible).map(|row| Self {
-                segment,
-                visible,
-                row,
-            })
+        let parts = snapshot.parts();
+        let indexed = parts.iter().rev().filter(|part| part.index.is_some());
+        let others = parts.iter().rev().filter(|part| part.index.is_none());
+        indexed
+            .chain(others)
+            .find_map(|part| Self::in_part(event_id, part))
+    }
+
+    fn in_part(event_id: u64, part: &Part<'a>) -> Option<Self> {
+        let segment = part.segment;
+        let row = match part.index {
+            Some(index) => {
+                let ids = segment.columns.event_id.slice(index.rows());
+                let row = index.ids.row_of(event_id, ids);
+                row.filter(|&row| row < part.rows.end)
+            }
+            None => segment.row_of(event_id, part.rows.clone()),
+        };
+        row.map(|row| Self {
+            segment,
+            visible: part.rows.end,
+            row,
         })
     }
 

@@ -28,6 +28,7 @@ impl<'a> Place<'a> {
         Rows {
             segment: self.segment,
             count: self.visible,
+            index: None,
         }
     }
 }

@@ -30,6 +30,14 @@ impl IdSet {
         self.ids.insert(id)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u64> + '_ {
+        self.ids.iter().copied()
+    }
+
     #[inline]
     pub(crate) fn contains(&self, id: u64) -> bool {
         self.lowest <= id && id <= self.highest && self.ids.contains(&id)

@@ -3,7 +3,6 @@
 use std::cmp::Ordering;
 
 use crate::condition::Field;
-use crate::evaluate::{Rows, value};
 use crate::scalar::Scalar;
 
 /// What an answer is sorted by; without a field by time. Ties go by `seq`.
@@ -71,14 +70,22 @@ pub struct FieldKey {
 }
 
 impl FieldKey {
-    /// The key of a row.
-    pub fn of(field: &Field, rows: Rows<'_>, row: usize, descending: bool) -> Self {
-        let value = value(field, rows, row).map(Scalar::into_owned);
-        Self {
-            value,
-            seq: rows.segment.base_seq + row as u64,
-            descending,
-        }
+    /// Where a value at a position comes in the order of this key, seen from it.
+    pub(crate) fn compare(&self, value: Option<&Scalar<'_>>, seq: u64) -> Ordering {
+        let mirrored = |order: Ordering| {
+            if self.descending {
+                order.reverse()
+            } else {
+                order
+            }
+        };
+        let by_value = match (value, &self.value) {
+            (Some(a), Some(b)) => mirrored(a.sort_order(b)),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => Ordering::Equal,
+        };
+        by_value.then_with(|| mirrored(seq.cmp(&self.seq)))
     }
 }
 
@@ -92,20 +99,7 @@ impl PartialOrd for FieldKey {
 
 impl Ord for FieldKey {
     fn cmp(&self, other: &Self) -> Ordering {
-        let mirrored = |order: Ordering| {
-            if self.descending {
-                order.reverse()
-            } else {
-                order
-            }
-        };
-        let by_value = match (&self.value, &other.value) {
-            (Some(a), Some(b)) => mirrored(a.sort_order(b)),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (None, None) => Ordering::Equal,
-        };
-        by_value.then_with(|| mirrored(self.seq.cmp(&other.seq)))
+        other.compare(self.value.as_ref(), self.seq)
     }
 }
 

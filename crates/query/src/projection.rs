@@ -1,11 +1,13 @@
 //! Which fields an answer has, and of which types.
 
 use kinescope_store::columns::event_schema;
+use kinescope_store::index::paths::PathColumn;
 use kinescope_store::{EventId, Snapshot};
 
 use crate::condition::{Field, NumberColumn};
-use crate::evaluate::{Rows, found, tag};
+use crate::evaluate::{Rows, tag};
 use crate::json::{Found, text_at};
+use crate::path_reader::PathReader;
 use crate::scalar::{Scalar, number_of_text};
 
 /// The type of a projected value.
@@ -130,31 +132,64 @@ pub fn settle_for_any(items: Vec<Item>) -> Vec<SettledItem> {
 /// All integers `i64`, numbers `f64`, one type that type, anything else and nothing at all `json`.
 fn path_type(path: &[String], snapshot: &Snapshot) -> SettledType {
     let mut so_far: Option<SettledType> = None;
-    for (segment, count) in snapshot.segments() {
-        let rows = Rows { segment, count };
-        for row in 0..count {
-            let Some(value) = found(rows, row, path) else {
-                continue;
-            };
-            let settled = match value {
-                Found::Scalar(Scalar::Int(int)) if i64::try_from(int).is_ok() => SettledType::I64,
-                Found::Scalar(Scalar::Int(_) | Scalar::Float(_)) => SettledType::F64,
-                Found::Scalar(Scalar::Bool(_)) => SettledType::Bool,
-                Found::Scalar(Scalar::Text(_)) => SettledType::Utf8,
-                Found::Container(_) => return SettledType::Json,
-            };
-            so_far = match (so_far, settled) {
-                (None, settled) => Some(settled),
-                (Some(so_far), settled) if so_far == settled => Some(settled),
-                (
-                    Some(SettledType::I64 | SettledType::F64),
-                    SettledType::I64 | SettledType::F64,
-                ) => Some(SettledType::F64),
-                _ => return SettledType::Json,
-            };
+    for part in snapshot.parts() {
+        let rows = Rows::of(&part);
+        let reader = PathReader::new(rows, path);
+        let is_whole = part.whole_index().is_some();
+        let mut add = |settled| {
+            so_far = Some(so_far.map_or(settled, |so_far| common_type(so_far, settled)));
+            so_far != Some(SettledType::Json)
+        };
+        let goes_on = match reader.column() {
+            Some(column) if is_whole => types_of(column).into_iter().all(&mut add),
+            _ => part
+                .rows
+                .filter_map(|row| reader.found(row))
+                .all(|value| add(type_of(&value))),
+        };
+        if !goes_on {
+            return SettledType::Json;
         }
     }
     so_far.unwrap_or(SettledType::Json)
+}
+
+fn type_of(value: &Found<'_>) -> SettledType {
+    match value {
+        Found::Scalar(Scalar::Int(int)) if i64::try_from(*int).is_ok() => SettledType::I64,
+        Found::Scalar(Scalar::Int(_) | Scalar::Float(_)) => SettledType::F64,
+        Found::Scalar(Scalar::Bool(_)) => SettledType::Bool,
+        Found::Scalar(Scalar::Text(_)) => SettledType::Utf8,
+        Found::Container(_) => SettledType::Json,
+    }
+}
+
+/// The types that occur in a column.
+fn types_of(column: &PathColumn) -> Vec<SettledType> {
+    let has_bools = !column.trues.is_empty() || !column.falses.is_empty();
+    let has_containers = !column.objects.is_empty() || !column.arrays.is_empty();
+    let types = [
+        (SettledType::I64, column.ints.is_some()),
+        (
+            SettledType::F64,
+            column.floats.is_some() || !column.large.is_empty(),
+        ),
+        (SettledType::Bool, has_bools),
+        (SettledType::Utf8, column.texts.is_some()),
+        (SettledType::Json, has_containers),
+    ];
+    let occurring = types.into_iter().filter(|&(_, occurs)| occurs);
+    occurring.map(|(settled, _)| settled).collect()
+}
+
+fn common_type(a: SettledType, b: SettledType) -> SettledType {
+    match (a, b) {
+        (SettledType::I64 | SettledType::F64, SettledType::I64 | SettledType::F64) if a != b => {
+            SettledType::F64
+        }
+        _ if a == b => a,
+        _ => SettledType::Json,
+    }
 }
 
 impl SettledItem {

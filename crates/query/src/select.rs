@@ -1,14 +1,12 @@
 //! Which of the matching rows an answer holds, and in which order.
 
-use std::sync::Arc;
-
-use kinescope_store::{Error, Segment, Snapshot};
+use kinescope_store::{Error, Part, Snapshot};
 
 use crate::bitmap::Bitmap;
 use crate::cancel::Cancel;
 use crate::evaluate::Rows;
 use crate::filter::{Filter, matching_rows};
-use crate::order::{FieldKey, Key, Order, TimeKey};
+use crate::order::{Key, TimeKey};
 
 /// Rows of an answer, and how many more there are.
 #[derive(Debug)]
@@ -58,30 +56,31 @@ pub fn select_by_time(
     cancel: &Cancel,
 ) -> Result<Selection<TimeKey>, Error> {
     let mut first = First::new(window);
-    let mut segments: Vec<(&Arc<Segment>, usize)> = snapshot.segments().collect();
+    let mut parts = snapshot.parts();
     // In the order of their nearest row, so that the search can end as soon as no segment can hold a better one.
-    let nearest = |segment: &Segment| {
+    let nearest = |part: &Part<'_>| {
+        let bounds = &part.segment.bounds;
         if descending {
-            TimeKey::new(segment.bounds.max_timestamp(), u64::MAX >> 1, true)
+            TimeKey::new(bounds.max_timestamp(), u64::MAX >> 1, true)
         } else {
-            TimeKey::new(segment.bounds.min_timestamp(), 0, false)
+            TimeKey::new(bounds.min_timestamp(), 0, false)
         }
     };
-    segments.sort_by_key(|(segment, _)| nearest(segment));
-    for (segment, count) in segments {
+    parts.sort_by_key(nearest);
+    for part in parts {
         cancel.check()?;
-        if first.is_settled(&nearest(segment)) {
+        if first.is_settled(&nearest(&part)) {
             if !window.count_all {
                 break;
             }
             first.matching +=
-                matching_rows(filter, segment, count).map_or(0, |matching| matching.count() as u64);
+                matching_rows(filter, &part).map_or(0, |matching| matching.count() as u64);
             continue;
         }
-        let Some(mut matching) = matching_rows(filter, segment, count) else {
+        let Some(mut matching) = matching_rows(filter, &part) else {
             continue;
         };
-        let rows = Rows { segment, count };
+        let rows = Rows::of(&part);
         drop_delivered(&mut matching, rows, window.after, descending);
         first.matching += matching.count() as u64;
         offer_by_time(&mut first, rows, &matching, descending);
@@ -158,49 +157,17 @@ fn offer_by_time(
     }
 }
 
-/// The wanted rows in the order of any field: one scan.
-///
-/// # Errors
-/// As [`Cancel::check`].
-pub fn select_by_field(
-    filter: &Filter,
-    snapshot: &Snapshot,
-    order: &Order,
-    window: Window<'_, FieldKey>,
-    cancel: &Cancel,
-) -> Result<Selection<FieldKey>, Error> {
-    let mut first = First::new(window);
-    let Some(field) = &order.field else {
-        return Ok(first.into_selection());
-    };
-    for (segment, count) in snapshot.segments() {
-        cancel.check()?;
-        let Some(matching) = matching_rows(filter, segment, count) else {
-            continue;
-        };
-        let rows = Rows { segment, count };
-        for row in matching.iter() {
-            let key = FieldKey::of(field, rows, row, order.descending);
-            if window.after.is_none_or(|after| key > *after) {
-                first.matching += 1;
-                first.offer(key);
-            }
-        }
-    }
-    Ok(first.into_selection())
-}
-
 /// The smallest keys of all that were offered.
-struct First<'a, K> {
+pub(crate) struct First<'a, K> {
     window: Window<'a, K>,
     keys: Vec<K>,
-    matching: u64,
+    pub(crate) matching: u64,
     /// Keys at or above this cannot be among the smallest any more.
     bound: Option<K>,
 }
 
 impl<'a, K: Key> First<'a, K> {
-    fn new(window: Window<'a, K>) -> Self {
+    pub(crate) fn new(window: Window<'a, K>) -> Self {
         Self {
             window,
             keys: Vec::new(),
@@ -214,14 +181,24 @@ impl<'a, K: Key> First<'a, K> {
         if self.window.limit == 0 {
             return true;
         }
-        if self.keys.len() >= self.window.wanted() {
-            self.prune();
-        }
+        self.settle();
         self.bound.as_ref().is_some_and(|bound| key > bound)
     }
 
+    /// Above this nothing is wanted any more.
+    pub(crate) fn bound(&self) -> Option<&K> {
+        self.bound.as_ref()
+    }
+
+    /// Sees to it that there is a bound as soon as there are as many keys as are wanted.
+    pub(crate) fn settle(&mut self) {
+        if self.keys.len() >= self.window.wanted() {
+            self.prune();
+        }
+    }
+
     /// Takes a key if it may be wanted.
-    fn offer(&mut self, key: K) -> bool {
+    pub(crate) fn offer(&mut self, key: K) -> bool {
         if self.window.limit == 0 || self.bound.as_ref().is_some_and(|bound| key > *bound) {
             return false;
         }
@@ -242,7 +219,7 @@ impl<'a, K: Key> First<'a, K> {
         }
     }
 
-    fn into_selection(mut self) -> Selection<K> {
+    pub(crate) fn into_selection(mut self) -> Selection<K> {
         self.prune();
         // Keys mostly come in order already, which this sort takes advantage of.
         self.keys.sort();

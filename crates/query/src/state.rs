@@ -3,17 +3,14 @@
 use std::collections::BTreeMap;
 
 use kinescope_store::columns::{DictionaryColumn, NullableColumn};
-use kinescope_store::{Error, Snapshot};
+use kinescope_store::index::states::STATE_EVENT_TYPES;
+use kinescope_store::{Error, Part, Snapshot};
 
 use crate::cancel::Cancel;
 use crate::filter::{Filter, matching_rows};
 use crate::find::Located;
 use crate::json;
 use crate::stack::require_pid;
-
-/// Types of the events that tell state.
-pub const STATE_EVENT_TYPES: [&str; 3] =
-    ["local_variable_snapshot", "state_snapshot", "state_change"];
 
 /// A value and the event that it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,9 +67,12 @@ pub fn state_at(
         ..Filter::default()
     };
     let mut events = Vec::new();
-    for (segment, visible) in snapshot.segments() {
+    for part in snapshot.parts() {
         cancel.check()?;
-        if let Some(mut matching) = matching_rows(&filter, segment, visible) {
+        let (segment, visible) = (part.segment, part.rows.end);
+        if let Some(last) = last_values(pid, time, &part) {
+            events.extend(last);
+        } else if let Some(mut matching) = matching_rows(&filter, &part) {
             let validity = &segment.columns.validity[NullableColumn::Data as usize];
             matching.intersect_words(|index| validity.word(index));
             events.extend(matching.iter().map(|row| Located {
@@ -97,6 +97,28 @@ pub fn state_at(
         variables: variables.into_values().collect(),
         states: states.into_values().collect(),
     })
+}
+
+/// The events that the last values of a part come from, where its index tells: all of its rows are at or before the time.
+fn last_values<'a>(
+    pid: &str,
+    time: i64,
+    part: &Part<'a>,
+) -> Option<impl Iterator<Item = Located<'a>> + use<'a>> {
+    let states = part.whole_index()?.states.as_ref()?;
+    let segment = part.segment;
+    if segment.bounds.max_timestamp() > time {
+        return None;
+    }
+    let pids = &segment.columns.dictionaries[DictionaryColumn::Pid as usize];
+    let last = pids.code_of(pid).map(|pid| states.last_of(pid));
+    let visible = part.rows.end;
+    let last = last.unwrap_or_default().iter();
+    Some(last.map(move |&(_, row)| Located {
+        segment,
+        visible,
+        row: row as usize,
+    }))
 }
 
 fn add_variables(at: Located<'_>, data: &str, variables: &mut BTreeMap<Key, StateValue>) {

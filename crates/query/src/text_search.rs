@@ -1,10 +1,15 @@
 //! Text search: every part occurs somewhere in the event, in lower case.
 
 use kinescope_store::columns::{DictionaryColumn, NullableColumn};
-use memchr::memmem;
+use kinescope_store::index::packed::Packed;
+use kinescope_store::index::paths::{PathIndex, PathNode, TextValues, Texts};
+use memchr::memmem::Finder;
 
-use crate::evaluate::Rows;
+use crate::bitmap::Bitmap;
+use crate::code_filter::retain_codes;
+use crate::evaluate::{Rows, retain_valid};
 use crate::json;
+use crate::lower_case::{LowerCase, contains};
 
 /// Every column with text of its own, and where its nulls are.
 const TEXT_COLUMNS: [(DictionaryColumn, Option<NullableColumn>); DictionaryColumn::COUNT] = [
@@ -20,91 +25,185 @@ const TEXT_COLUMNS: [(DictionaryColumn, Option<NullableColumn>); DictionaryColum
     (DictionaryColumn::File, Some(NullableColumn::File)),
 ];
 
-/// A search prepared for one segment.
-pub(crate) struct TextSearch<'a> {
-    rows: Rows<'a>,
-    parts: Vec<Part<'a>>,
-}
-
-struct Part<'a> {
-    finder: memmem::Finder<'a>,
-    is_ascii: bool,
-    /// For each of [`TEXT_COLUMNS`] which codes' texts have the part.
-    codes: Vec<Vec<bool>>,
-}
-
-impl<'a> TextSearch<'a> {
-    pub(crate) fn new(parts: &'a [String], rows: Rows<'a>) -> Self {
-        let parts = parts.iter().map(|part| {
-            let finder = memmem::Finder::new(part.as_bytes());
-            let codes = TEXT_COLUMNS.iter().map(|(column, _)| {
-                let dictionary = &rows.segment.columns.dictionaries[*column as usize];
-                (0..dictionary.len())
-                    .map(|code| contains(&finder, dictionary.text(code)))
-                    .collect()
-            });
-            Part {
-                codes: codes.collect(),
-                is_ascii: part.is_ascii(),
-                finder,
-            }
-        });
-        Self {
+/// Keeps the candidates that have all of the parts, which are in lower case.
+pub(crate) fn retain_text(parts: &[String], rows: Rows<'_>, candidates: &mut Bitmap) {
+    for part in parts {
+        let search = Search {
+            part,
+            finder: Finder::new(part.as_bytes()),
             rows,
-            parts: parts.collect(),
+        };
+        // Where it is found first it need not be looked for any more.
+        let mut left = candidates.clone();
+        search.take_columns(&mut left);
+        search.take_tags(&mut left);
+        search.take_data(&mut left);
+        candidates.subtract(&left);
+    }
+}
+
+/// One part in one segment. What is taken out of the rows that are left has the part.
+struct Search<'a> {
+    part: &'a str,
+    finder: Finder<'a>,
+    rows: Rows<'a>,
+}
+
+impl Search<'_> {
+    fn take_columns(&self, left: &mut Bitmap) {
+        for (column, nullable) in TEXT_COLUMNS {
+            let dictionary = &self.rows.segment.columns.dictionaries[column as usize];
+            let trigrams = self
+                .rows
+                .index
+                .and_then(|index| index.trigrams[column as usize].as_ref());
+            if trigrams.is_some_and(|trigrams| !trigrams.may_contain(self.part)) {
+                continue;
+            }
+            let mut search = LowerCase::new(&self.finder);
+            for code in 0..dictionary.len() {
+                search.add(dictionary.text(code), code as u32);
+            }
+            let accepted = search.finish();
+            if !accepted.is_empty() {
+                let mut found = left.clone();
+                let accepts = |code| accepted.binary_search(&code).is_ok();
+                retain_codes(column, nullable, accepts, self.rows, &mut found);
+                left.subtract(&found);
+            }
         }
     }
 
-    pub(crate) fn matches(&self, row: usize) -> bool {
-        self.parts.iter().all(|part| {
-            self.in_columns(part, row) || self.in_tags(part, row) || self.in_data(part, row)
-        })
-    }
-
-    fn in_columns(&self, part: &Part<'_>, row: usize) -> bool {
-        TEXT_COLUMNS
-            .iter()
-            .zip(&part.codes)
-            .any(|((column, nullable), accepted)| {
-                let code =
-                    self.rows.segment.columns.codes[*column as usize].slice(self.rows.count)[row];
-                accepted.get(code as usize) == Some(&true)
-                    && nullable.is_none_or(|nullable| self.rows.segment.is_valid(nullable, row))
-            })
-    }
-
-    fn in_tags(&self, part: &Part<'_>, row: usize) -> bool {
+    fn take_tags(&self, left: &mut Bitmap) {
         let columns = &self.rows.segment.columns;
         let offsets = columns.tag_offsets.slice(self.rows.count + 1);
-        (offsets[row] as usize..offsets[row + 1] as usize).any(|entry| {
-            contains(&part.finder, columns.tag_keys.text(entry))
-                || contains(&part.finder, columns.tag_values.text(entry))
-        })
+        if offsets.last() == Some(&0) {
+            return;
+        }
+        let mut found = left.clone();
+        retain_valid(NullableColumn::Tags, self.rows, &mut found);
+        found.retain_rows(|row| {
+            (offsets[row] as usize..offsets[row + 1] as usize).any(|entry| {
+                contains(&self.finder, columns.tag_keys.text(entry))
+                    || contains(&self.finder, columns.tag_values.text(entry))
+            })
+        });
+        left.subtract(&found);
     }
 
-    fn in_data(&self, part: &Part<'_>, row: usize) -> bool {
-        if !self.rows.segment.is_valid(NullableColumn::Data, row) {
-            return false;
+    fn take_data(&self, left: &mut Bitmap) {
+        match self.rows.index.and_then(|index| index.paths.as_ref()) {
+            Some(paths) => {
+                for node in paths.nodes() {
+                    self.take_node(node, left);
+                }
+                self.take_unknown(paths, left);
+            }
+            None => {
+                let mut found = left.clone();
+                self.retain_data(&mut found);
+                left.subtract(&found);
+            }
         }
-        let data = self.rows.segment.columns.data.text(row);
-        // In plain ASCII without escapes a text's lower case is part of the whole's; what is not in the whole is
-        // in none of its strings. Other text is looked at string by string.
-        if part.is_ascii && data.is_ascii() && !data.contains('\\') && !contains(&part.finder, data)
-        {
-            return false;
+    }
+
+    /// Rows that have the part in the node's key or in one of its texts.
+    fn take_node(&self, node: &PathNode, left: &mut Bitmap) {
+        let column = &node.column;
+        if contains(&self.finder, &node.key) {
+            let numbers = [
+                column.ints.as_ref().map(|ints| ints.slots.rows()),
+                column.floats.as_ref().map(|floats| floats.slots.rows()),
+                column.texts.as_ref().map(|texts| texts.slots.rows()),
+            ];
+            let others = [
+                &column.trues,
+                &column.falses,
+                &column.objects,
+                &column.arrays,
+                &column.large,
+                &column.nulls,
+            ];
+            for set in numbers.into_iter().flatten().chain(others) {
+                let mut found = left.clone();
+                found.intersect_set(set);
+                left.subtract(&found);
+            }
         }
-        let mut found = false;
-        json::visit_texts(data, |text| {
-            found = contains(&part.finder, text);
-            !found
+        if let Some(texts) = &column.texts {
+            let mut found = left.clone();
+            found.intersect_set(texts.slots.rows());
+            if !found.is_empty() {
+                self.retain_texts(texts, &mut found);
+                left.subtract(&found);
+            }
+        }
+    }
+
+    fn retain_texts(&self, texts: &Texts, found: &mut Bitmap) {
+        let data = &self.rows.segment.columns.data;
+        let mut search = LowerCase::new(&self.finder);
+        match &texts.values {
+            TextValues::Dictionary { codes, texts: all } => {
+                for (code, text) in (0..).zip(all) {
+                    search.add(text, code);
+                }
+                let accepted = search.finish();
+                if accepted.is_empty() {
+                    return found.clear();
+                }
+                found.retain_rows(|row| {
+                    let slot = texts.slots.of(row);
+                    slot.is_some_and(|slot| accepted.binary_search(&code_at(codes, slot)).is_ok())
+                });
+            }
+            TextValues::Spans(_) => {
+                for row in found.iter() {
+                    if let Some(slot) = texts.slots.of(row) {
+                        search.add(&texts.at(slot, row, data), row as u32);
+                    }
+                }
+                found.intersect_listed(&search.finish());
+            }
+        }
+    }
+
+    /// What is inside of arrays, and what has too many keys, has no column.
+    fn take_unknown(&self, paths: &PathIndex, left: &mut Bitmap) {
+        for node in paths.nodes() {
+            let column = &node.column;
+            let sets = [Some(&column.arrays), node.is_cut.then_some(&column.objects)];
+            for set in sets.into_iter().flatten().filter(|set| !set.is_empty()) {
+                let mut found = left.clone();
+                found.intersect_set(set);
+                self.retain_data(&mut found);
+                left.subtract(&found);
+            }
+        }
+    }
+
+    fn retain_data(&self, rows: &mut Bitmap) {
+        retain_valid(NullableColumn::Data, self.rows, rows);
+        let data = &self.rows.segment.columns.data;
+        let is_ascii = self.part.is_ascii();
+        rows.retain_rows(|row| {
+            let data = data.text(row);
+            // In plain ASCII without escapes a text's lower case is part of the whole's; what is not in the whole is
+            // in none of its strings. Other text is looked at string by string.
+            if is_ascii && data.is_ascii() && !data.contains('\\') && !contains(&self.finder, data)
+            {
+                return false;
+            }
+            let mut found = false;
+            json::visit_texts(data, |text| {
+                found = contains(&self.finder, text);
+                !found
+            });
+            found
         });
-        found
     }
 }
 
-fn contains(finder: &memmem::Finder<'_>, text: &str) -> bool {
-    if text.is_ascii() && !text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        return finder.find(text.as_bytes()).is_some();
-    }
-    finder.find(text.to_lowercase().as_bytes()).is_some()
+fn code_at(codes: &Packed, slot: usize) -> u32 {
+    codes.get(slot) as u32
 }

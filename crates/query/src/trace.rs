@@ -1,7 +1,7 @@
 //! Which events belong to a trace.
 
 use kinescope_store::columns::NullableColumn;
-use kinescope_store::{Error, ErrorCode, EventId, Snapshot};
+use kinescope_store::{Error, ErrorCode, EventId, Part, Snapshot};
 
 use crate::bitmap::Bitmap;
 use crate::cancel::Cancel;
@@ -48,12 +48,13 @@ fn correlated(id: &str, snapshot: &Snapshot, cancel: &Cancel) -> Result<Vec<(u64
         ..Filter::default()
     };
     let mut members = Vec::new();
-    for (segment, count) in snapshot.segments() {
+    for part in snapshot.parts() {
         cancel.check()?;
-        let Some(matching) = matching_rows(&filter, segment, count) else {
+        let Some(matching) = matching_rows(&filter, &part) else {
             continue;
         };
-        let ids = segment.columns.event_id.slice(count);
+        let segment = part.segment;
+        let ids = segment.columns.event_id.slice(part.rows.end);
         members.extend(
             matching
                 .iter()
@@ -89,33 +90,69 @@ fn root_of<'a>(event: Located<'a>, snapshot: &'a Snapshot) -> Located<'a> {
 
 /// Positions of events without a correlation id that reach one of `ids` through parents without one.
 ///
-/// Parents mostly come before their children, so that one pass finds all and a second one nothing; a longer way back in
-/// the log takes one more pass for each turn.
+/// In indexed parts the children of each event are looked up. The others are scanned once that finds no more: parents
+/// mostly come before their children, so that one scan finds all and a second one nothing; a longer way back in the log
+/// takes one more for each turn.
 fn descendants(mut ids: IdSet, snapshot: &Snapshot, cancel: &Cancel) -> Result<Vec<u64>, Error> {
+    let (indexed, others): (Vec<Part<'_>>, Vec<Part<'_>>) = snapshot
+        .parts()
+        .into_iter()
+        .partition(|part| part.index.is_some());
+    let indexed: Vec<Part<'_>> = indexed.into_iter().filter(has_orphans).collect();
     let mut seqs = Vec::new();
-    loop {
-        let known = seqs.len();
-        for (segment, count) in snapshot.segments() {
+    let mut next: Vec<u64> = ids.iter().collect();
+    while !next.is_empty() {
+        while let Some(parent) = next.pop() {
             cancel.check()?;
-            let own = segment.columns.event_id.slice(count);
-            let parents = segment.columns.parent_id.slice(count);
-            for row in orphans(Rows { segment, count }).iter() {
+            for part in &indexed {
+                orphans_of(parent, part, |id, seq| {
+                    if ids.insert(id) {
+                        seqs.push(seq);
+                        next.push(id);
+                    }
+                });
+            }
+        }
+        for part in &others {
+            cancel.check()?;
+            let columns = &part.segment.columns;
+            let own = columns.event_id.slice(part.rows.end);
+            let parents = columns.parent_id.slice(part.rows.end);
+            for row in orphans(part).iter() {
                 if ids.contains(parents[row]) && ids.insert(own[row]) {
-                    seqs.push(segment.base_seq + row as u64);
+                    seqs.push(part.segment.base_seq + row as u64);
+                    next.push(own[row]);
                 }
             }
         }
-        if seqs.len() == known {
-            return Ok(seqs);
+    }
+    Ok(seqs)
+}
+
+fn has_orphans(part: &Part<'_>) -> bool {
+    part.index.is_some_and(|index| index.ids.orphans() > 0)
+}
+
+/// Ids and positions of an event's children without a correlation id.
+fn orphans_of(parent: u64, part: &Part<'_>, mut visit: impl FnMut(u64, u64)) {
+    let Some(index) = part.index else { return };
+    let columns = &part.segment.columns;
+    let ids = columns.event_id.slice(index.rows());
+    let parents = columns.parent_id.slice(index.rows());
+    for &row in index.ids.children_of(parent, parents) {
+        let row = row as usize;
+        let is_correlated = part.segment.is_valid(NullableColumn::CorrelationId, row);
+        if row < part.rows.end && !is_correlated {
+            visit(ids[row], part.segment.base_seq + row as u64);
         }
     }
 }
 
 /// Rows without a correlation id that have a parent.
-fn orphans(rows: Rows<'_>) -> Bitmap {
-    let mut orphans = Bitmap::of_range(rows.count, 0..rows.count);
-    retain_valid(NullableColumn::ParentId, rows, &mut orphans);
-    let correlated = &rows.segment.columns.validity[NullableColumn::CorrelationId as usize];
+fn orphans(part: &Part<'_>) -> Bitmap {
+    let mut orphans = Bitmap::of_range(part.rows.end, part.rows.clone());
+    retain_valid(NullableColumn::ParentId, Rows::of(part), &mut orphans);
+    let correlated = &part.segment.columns.validity[NullableColumn::CorrelationId as usize];
     orphans.intersect_words(|index| !correlated.word(index));
     orphans
 }

@@ -15,14 +15,15 @@ use std::time::Instant;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Float64Type, Int32Type, Int64Type, UInt32Type};
 use arrow_array::{Array, ArrayRef};
-use kinescope_query::aggregate::sketch::{QUANTILE_ERROR, Sketch};
 use kinescope_query::aggregate::{
     Aggregate, AggregateAnswer, Aggregation, ColumnType, Function, GroupKey, Partial, Source,
     aggregate,
 };
-use kinescope_query::condition::{Field, NumberColumn};
+use kinescope_query::condition::{Condition, Field, NumberColumn, Test};
 use kinescope_query::{Cancel, Filter};
 use kinescope_ring::{Priority, Text, ValueWriter};
+use kinescope_store::columns::{DictionaryColumn, NullableColumn};
+use kinescope_store::sketch::{QUANTILE_ERROR, Sketch};
 use kinescope_store::{ErrorCode, Snapshot, Store};
 use proptest::prelude::*;
 use support::{head_at, of_type, open, producer, settle};
@@ -72,7 +73,9 @@ fn store_of(inputs: &[Input], segment_events: usize) -> Store {
             X::Text => data.text(Text::Inline("7")),
         };
         data.end();
-        let mut event = of_type("e");
+        let mut event = of_type(if input.pid == 0 { "f" } else { "e" });
+        event.module = (input.pid < 2).then_some(Text::Inline(PIDS[input.pid]));
+        event.arity = input.line.map(|line| line as u16);
         event.pid = Some(Text::Inline(PIDS[input.pid]));
         event.line = input.line;
         event.data = Some(data.as_bytes());
@@ -216,9 +219,13 @@ proptest! {
     fn has_the_groups_of_a_list_of_rows_whole_or_merged(
         inputs in inputs(),
         segment_events in 1usize..20,
-        cuts in prop::collection::vec(any::<bool>(), 60),
+        cuts in prop::collection::vec(any::<bool>(), 61),
+        is_indexed: bool,
     ) {
         let store = store_of(&inputs, segment_events);
+        if is_indexed {
+            support::index(&store);
+        }
         let snapshot = store.snapshot().unwrap();
         let asked = asked();
         let whole = whole(&asked, &snapshot);
@@ -226,8 +233,8 @@ proptest! {
         let cancel = Cancel::default();
         let mut merged = Partial::new(&asked);
         let mut part = Partial::new(&asked);
-        for ((segment, rows), cut) in snapshot.segments().zip(cuts) {
-            part.add(segment, rows, &cancel).unwrap();
+        for (rows, cut) in snapshot.parts().iter().zip(cuts) {
+            part.add(rows, &cancel).unwrap();
             if cut {
                 merged.merge(std::mem::replace(&mut part, Partial::new(&asked))).unwrap();
             }
@@ -236,6 +243,33 @@ proptest! {
         let merged = merged.finish(snapshot.watermark).unwrap();
         check(&merged, &inputs);
         prop_assert_eq!(merged.types, whole.types);
+    }
+
+    #[test]
+    fn cells_tell_what_their_rows_tell(
+        inputs in inputs(),
+        segment_events in 1usize..20,
+        event_types in prop::option::of(Just(vec!["e".to_owned(), "f".to_owned(), "never".to_owned()])),
+    ) {
+        let store = store_of(&inputs, segment_events);
+        support::index(&store);
+        let snapshot = store.snapshot().unwrap();
+        let text = |column, nullable| Source::Field(Field::Text(column, nullable));
+        let key = |name: &str, source| GroupKey { name: name.to_owned(), source };
+        let by_cells = Aggregate {
+            keys: vec![
+                key("type", text(DictionaryColumn::EventType, None)),
+                key("module", text(DictionaryColumn::Module, Some(NullableColumn::Module))),
+                key("arity", Source::Field(Field::Number(NumberColumn::Arity))),
+            ],
+            filter: Filter { event_types, ..Filter::default() },
+            ..asked()
+        };
+        let mut by_rows = by_cells.clone();
+        by_rows.filter.condition = Some(Condition::Test(Field::Number(NumberColumn::Seq), Test::Exists));
+        let (cells, rows) = (whole(&by_cells, &snapshot), whole(&by_rows, &snapshot));
+        prop_assert_eq!(cells.types, rows.types);
+        prop_assert_eq!(cells.batch, rows.batch);
     }
 
     #[test]

@@ -134,10 +134,14 @@ proptest! {
         filters in prop::collection::vec(filter(), 6),
         limit in 0usize..60,
         skip in 0usize..20,
+        is_indexed: bool,
     ) {
         let mut model = Model::new(open(segment_events));
         model.run(&program);
         let store = model.finish();
+        if is_indexed {
+            support::index(&store);
+        }
         let snapshot = store.snapshot().unwrap();
         let log = rows(&snapshot);
         for filter in filters.into_iter().chain([Filter::default()]) {
@@ -190,6 +194,7 @@ fn shared_runs_and_gathered_rows_have_the_same_values() {
         }
     }
     settle(&store, &mut writer);
+    support::index(&store);
     let snapshot = store.snapshot().unwrap();
     let log = rows(&snapshot);
     assert_eq!(log.len(), 50_000);

@@ -27,6 +27,17 @@ pub enum DictionaryColumn {
 impl DictionaryColumn {
     /// How many there are.
     pub const COUNT: usize = 7;
+
+    /// All of them, in their order.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::EventType,
+        Self::Node,
+        Self::Pid,
+        Self::CorrelationId,
+        Self::Module,
+        Self::Function,
+        Self::File,
+    ];
 }
 
 /// Columns that may be null, as indexes into a segment's arrays.

@@ -8,7 +8,8 @@ use hashbrown::HashTable;
 
 use crate::area::{Area, AreaPool, AreaWriter};
 use crate::error::Error;
-use crate::sync::{AtomicU32, Ordering};
+use crate::shared::lock;
+use crate::sync::{AtomicU32, Mutex, Ordering};
 
 /// The readers' side: strings by code, in order of first appearance.
 pub struct Dictionary {
@@ -18,6 +19,13 @@ pub struct Dictionary {
     len: AtomicU32,
     /// Code by text; there once the segment is sealed, and then complete.
     codes: OnceLock<HashTable<u32>>,
+    /// Code by text of the first entries, while the segment is open.
+    prefix: Mutex<Option<Prefix>>,
+}
+
+struct Prefix {
+    codes: HashTable<u32>,
+    len: usize,
 }
 
 impl Dictionary {
@@ -42,22 +50,49 @@ impl Dictionary {
         std::str::from_utf8(&self.bytes.slice(end)[start..]).unwrap_or_default()
     }
 
-    /// The code of a text: a hash lookup in a sealed segment, a scan in the open one.
+    /// The code of a text: a hash lookup in a sealed segment, in the open one as far as it is indexed, and from there on
+    /// a scan.
     pub fn code_of(&self, text: &str) -> Option<u32> {
-        if let Some(codes) = self.codes.get() {
+        let find = |codes: &HashTable<u32>| {
             let hash = FixedState::default().hash_one(text);
-            return codes
-                .find(hash, |&code| self.text(code as usize) == text)
-                .copied();
+            let is_same = |&code: &u32| self.text(code as usize) == text;
+            codes.find(hash, is_same).copied()
+        };
+        if let Some(codes) = self.codes.get() {
+            return find(codes);
+        }
+        let mut scan_from = 0;
+        if let Some(prefix) = &*lock(&self.prefix) {
+            if let Some(code) = find(&prefix.codes) {
+                return Some(code);
+            }
+            scan_from = prefix.len;
         }
         let len = self.len();
         let offsets = self.offsets.slice(len + 1);
         let bytes = self.bytes.slice(offsets[len] as usize);
-        (0..len)
+        (scan_from..len)
             .find(|&code| {
                 &bytes[offsets[code] as usize..offsets[code + 1] as usize] == text.as_bytes()
             })
             .map(|code| code as u32)
+    }
+
+    /// Lets [`Dictionary::code_of`] look up what is published now, while the segment is open.
+    pub(crate) fn index_prefix(&self) {
+        if self.codes.get().is_some() {
+            return;
+        }
+        let (hasher, len) = (FixedState::default(), self.len());
+        let hash = |code: u32| hasher.hash_one(self.text(code as usize));
+        let (mut codes, known) = match lock(&self.prefix).take() {
+            Some(prefix) => (prefix.codes, prefix.len),
+            None => (HashTable::with_capacity(len), 0),
+        };
+        for code in known as u32..len as u32 {
+            codes.insert_unique(hash(code), code, |&code| hash(code));
+        }
+        *lock(&self.prefix) = Some(Prefix { codes, len });
     }
 
     /// Offsets and bytes of the first `len` entries, for Arrow.
@@ -96,6 +131,7 @@ impl DictionaryBuilder {
             bytes: bytes.area(),
             len: AtomicU32::new(0),
             codes: OnceLock::new(),
+            prefix: Mutex::new(None),
         });
         Ok(Self {
             dictionary,
@@ -182,5 +218,6 @@ impl DictionaryBuilder {
         self.publish();
         // A dictionary is sealed once, by its only builder, so the cell is empty.
         let _ = self.dictionary.codes.set(self.codes);
+        *lock(&self.dictionary.prefix) = None;
     }
 }

@@ -1,5 +1,6 @@
 //! Turns rows into the log: resolves texts to codes, rolls segments, evicts what retention does not keep.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::area::AreaPool;
@@ -8,6 +9,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::event_id::EventId;
 use crate::import::Staged;
+use crate::index::indexer::Indexer;
 use crate::loss::{LossCause, LossRange};
 use crate::row::{Inherited, Row, RowCodes, RowValues, SiteCodes, SiteRef, Tag, TextRef};
 use crate::segment::{Sealed, Segment};
@@ -33,12 +35,29 @@ impl KnownCodes {
     }
 }
 
+/// Rows from which on an open segment gets an index, and as many while nothing is recorded.
+const HEAD_ROWS: usize = 65_536;
+const HEAD_ROWS_IDLE: usize = 1024;
+
+/// The index of the open segment's first rows.
+#[derive(Default)]
+struct Head {
+    rows: usize,
+    bytes: u64,
+    /// It is being built.
+    is_pending: bool,
+}
+
 /// The one writer of the log.
 pub struct LogWriter {
     shared: Arc<Shared>,
     builder: SegmentBuilder,
     pool: Arc<AreaPool>,
     segments: Vec<Arc<Segment>>,
+    /// Of the sealed segments, what `sealed_bytes` has of each.
+    counted_bytes: VecDeque<u64>,
+    indexer: Option<Indexer>,
+    head: Head,
     known: KnownCodes,
     /// Segments opened before the open one. Unlike `base_seq` it tells an empty segment from the one that replaced it.
     generation: u64,
@@ -77,6 +96,9 @@ impl LogWriter {
             builder,
             pool,
             segments,
+            counted_bytes: VecDeque::new(),
+            indexer: None,
+            head: Head::default(),
             known: KnownCodes::default(),
             generation: 0,
             rows_per_segment,
@@ -88,6 +110,15 @@ impl LogWriter {
             sealed_rows: 0,
             stored_unpublished: 0,
         })
+    }
+
+    /// From now on sealed segments get indexes, built by a thread of their own.
+    ///
+    /// # Errors
+    /// `IO` when no thread can be started.
+    pub fn start_indexing(&mut self) -> Result<(), Error> {
+        self.indexer = Some(Indexer::start(&self.shared)?);
+        Ok(())
     }
 
     /// `seq` of the next row.
@@ -376,9 +407,15 @@ impl LogWriter {
             let segment = Arc::clone(builder.segment());
             self.sealed_rows += builder.rows() as u64;
             builder.seal(self.now_raw_ns);
-            self.sealed_bytes += segment.used_bytes() as u64;
+            let bytes = segment.used_bytes() as u64;
+            self.sealed_bytes += bytes;
+            self.counted_bytes.push_back(bytes);
+            if let Some(indexer) = &self.indexer {
+                indexer.index(&segment, None);
+            }
             self.segments.push(segment);
         }
+        self.head.rows = 0;
     }
 
     /// Drops sealed segments from the log's start as long as retention says so; true if any was.
@@ -393,7 +430,7 @@ impl LogWriter {
                 break;
             }
             let rows = sealed.rows as u64;
-            self.sealed_bytes -= sealed.used_bytes as u64;
+            self.sealed_bytes -= self.counted_bytes.pop_front().unwrap_or_default();
             self.sealed_rows -= rows;
             let segment = &self.segments[evicted];
             self.shared.add_evicted(LossRange {
@@ -411,6 +448,49 @@ impl LogWriter {
         evicted > 0
     }
 
+    /// Counts the memory of indexes that have been built since the last call.
+    fn count_indexes(&mut self) {
+        let Some(indexer) = &self.indexer else { return };
+        for indexed in indexer.indexed() {
+            if let Some(rows) = indexed.head_rows {
+                self.head.is_pending = false;
+                self.head.bytes = indexed.bytes as u64;
+                if indexed.base_seq == self.builder.segment().base_seq {
+                    self.head.rows = rows;
+                }
+                continue;
+            }
+            let place = self
+                .segments
+                .binary_search_by_key(&indexed.base_seq, |segment| segment.base_seq);
+            if let Some(counted) = place
+                .ok()
+                .and_then(|place| self.counted_bytes.get_mut(place))
+            {
+                *counted += indexed.bytes as u64;
+                self.sealed_bytes += indexed.bytes as u64;
+            }
+        }
+    }
+
+    /// Has the open segment's rows indexed, as soon as there are `unindexed_max` that are not.
+    fn index_head(&mut self, unindexed_max: usize) {
+        let rows = self.builder.rows();
+        if let Some(indexer) = &self.indexer
+            && !self.head.is_pending
+            && rows >= self.head.rows + unindexed_max
+        {
+            self.head.is_pending = true;
+            indexer.index(self.builder.segment(), Some(rows));
+        }
+    }
+
+    /// Nothing has come for a while: what there is may as well be indexed.
+    pub fn rest(&mut self) {
+        self.count_indexes();
+        self.index_head(HEAD_ROWS_IDLE);
+    }
+
     /// Whether the oldest segment has to go.
     fn exceeds_retention(&self, oldest: &Sealed) -> bool {
         let retention = self.shared.options.retention;
@@ -418,7 +498,7 @@ impl LogWriter {
             let age_ns = i64::try_from(age.as_nanos()).unwrap_or(i64::MAX);
             oldest.last_append_raw_ns < self.now_raw_ns.saturating_sub(age_ns)
         });
-        let bytes = self.sealed_bytes + self.builder.used_bytes() as u64;
+        let bytes = self.sealed_bytes + self.builder.used_bytes() as u64 + self.head.bytes;
         let rows = self.sealed_rows + self.builder.rows() as u64;
         is_older
             || retention
@@ -438,6 +518,9 @@ impl LogWriter {
             .counters
             .stored
             .fetch_add(stored, Ordering::Relaxed);
+        self.count_indexes();
+        // In proportion to what is indexed already, so that all of it together costs no more than indexing twice.
+        self.index_head(self.head.rows.max(HEAD_ROWS));
         // Before the rows become visible, so that no reader sees more than the limits allow.
         if self.evict() {
             self.shared.set_segments(self.segments.clone());

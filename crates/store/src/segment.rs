@@ -1,10 +1,13 @@
 //! A run of the log in columns, as readers see it.
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use crate::area::Area;
 use crate::columns::{DictionaryColumn, NullableColumn};
 use crate::dictionary::Dictionary;
+use crate::index::SegmentIndex;
+use crate::names::Names;
 use crate::sync::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use crate::validity::Validity;
 
@@ -78,7 +81,7 @@ pub struct Sealed {
     pub producers: Vec<ProducerRange>,
     /// Raw monotonic time of the last append: what retention by age goes by.
     pub last_append_raw_ns: i64,
-    /// Bytes of memory, columns and indexes.
+    /// Bytes of memory of the columns.
     pub used_bytes: usize,
 }
 
@@ -121,6 +124,15 @@ impl Bounds {
     }
 }
 
+impl std::fmt::Debug for Segment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Segment");
+        shown
+            .field("base_seq", &self.base_seq)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A run of the log: open while the writer appends to it, sealed and immutable afterwards.
 pub struct Segment {
     /// `seq` of the first row; row `r` has `seq` `base_seq + r`.
@@ -132,6 +144,7 @@ pub struct Segment {
     /// Bytes the open segment takes up, refreshed when rows are published.
     pub(crate) open_bytes: AtomicUsize,
     pub(crate) sealed: OnceLock<Sealed>,
+    pub(crate) index: OnceLock<Box<SegmentIndex>>,
 }
 
 impl Segment {
@@ -140,12 +153,27 @@ impl Segment {
         self.sealed.get()
     }
 
-    /// Bytes of memory now.
+    /// What makes queries fast, once it has been built.
+    pub fn index(&self) -> Option<&SegmentIndex> {
+        self.index.get().map(|index| &**index)
+    }
+
+    /// Builds the index of a sealed segment that has none; returns its bytes.
+    pub(crate) fn ensure_index(&self, names: &Names) -> Option<usize> {
+        let rows = self.sealed()?.rows;
+        let index = self
+            .index
+            .get_or_init(|| Box::new(SegmentIndex::build(self, rows, names)));
+        Some(index.bytes())
+    }
+
+    /// Bytes of memory now, index included.
     pub fn used_bytes(&self) -> usize {
-        self.sealed().map_or_else(
+        let columns = self.sealed().map_or_else(
             || self.open_bytes.load(Ordering::Relaxed),
             |sealed| sealed.used_bytes,
-        )
+        );
+        columns + self.index().map_or(0, SegmentIndex::bytes)
     }
 
     /// Whether a row has a value in a nullable column.
@@ -153,8 +181,8 @@ impl Segment {
         self.columns.validity[column as usize].get(row)
     }
 
-    /// The row of an event, if it is among the first `rows`.
-    pub fn row_of(&self, event_id: u64, rows: usize) -> Option<usize> {
+    /// The row of an event, if it is among `rows`.
+    pub fn row_of(&self, event_id: u64, rows: Range<usize>) -> Option<usize> {
         if let Some(sealed) = self.sealed() {
             let id = crate::EventId(event_id);
             let range = sealed
@@ -166,10 +194,13 @@ impl Segment {
                 return None;
             }
         }
-        self.columns
-            .event_id
-            .slice(rows)
-            .iter()
-            .position(|&id| id == event_id)
+        if let Some(index) = self.index() {
+            let ids = self.columns.event_id.slice(index.rows());
+            let row = index.ids.row_of(event_id, ids);
+            return row.filter(|row| rows.contains(row));
+        }
+        let ids = &self.columns.event_id.slice(rows.end)[rows.clone()];
+        let place = ids.iter().position(|&id| id == event_id);
+        place.map(|place| rows.start + place)
     }
 }

@@ -198,6 +198,7 @@ impl SegmentBuilder {
             bounds: Bounds::new(),
             open_bytes: AtomicUsize::new(0),
             sealed: OnceLock::new(),
+            index: OnceLock::new(),
         });
         let mut builder = Self {
             segment,

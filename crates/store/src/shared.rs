@@ -8,7 +8,9 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::event_id::EventId;
 use crate::loss::{LossCause, LossLog, LossRange};
+use crate::names::Names;
 use crate::options::StoreOptions;
+use crate::part::{HeadIndex, Part};
 use crate::producer_numbers::FIRST_IMPORT;
 use crate::segment::Segment;
 use crate::sync::{
@@ -43,6 +45,9 @@ pub struct Shared {
     areas: OnceLock<Weak<AreaPool>>,
     /// Replaced when a segment is opened or evicted, before the watermark of its first row.
     segments: ArcSwap<Vec<Arc<Segment>>>,
+    /// Of the segment that is open, or was when this was built.
+    head: ArcSwap<Option<HeadIndex>>,
+    names: Names,
     /// Everything with a lower `seq` is visible.
     watermark: AtomicU64,
     /// What is missing.
@@ -72,6 +77,8 @@ impl Shared {
             clock,
             areas: OnceLock::new(),
             segments: ArcSwap::default(),
+            head: ArcSwap::default(),
+            names: Names::default(),
             watermark: AtomicU64::new(0),
             losses: Mutex::default(),
             counters: Counters::default(),
@@ -91,6 +98,7 @@ impl Shared {
         let watermark = self.watermark.load(Ordering::Acquire);
         Snapshot {
             segments: self.segments.load_full(),
+            head: self.head.load_full(),
             watermark,
         }
     }
@@ -104,6 +112,19 @@ impl Shared {
     /// What the writer shares, or a pool of one's own.
     pub(crate) fn areas(&self) -> Arc<AreaPool> {
         self.areas.get().and_then(Weak::upgrade).unwrap_or_default()
+    }
+
+    /// Builds the index of a sealed segment that has none; returns its bytes, none of an open one.
+    pub fn index_sealed(&self, segment: &Segment) -> Option<usize> {
+        segment.ensure_index(&self.names)
+    }
+
+    /// Builds the index of the first `rows` rows of the open segment, all of them published; returns its bytes.
+    pub fn index_head(&self, segment: &Arc<Segment>, rows: usize) -> usize {
+        let head = HeadIndex::build(segment, rows, &self.names);
+        let bytes = head.bytes();
+        self.head.store(Arc::new(Some(head)));
+        bytes
     }
 
     pub(crate) fn set_segments(&self, segments: Vec<Arc<Segment>>) {
@@ -265,6 +286,7 @@ impl Progress {
 #[derive(Clone)]
 pub struct Snapshot {
     segments: Arc<Vec<Arc<Segment>>>,
+    head: Arc<Option<HeadIndex>>,
     /// Every row with `seq` below this that retention has left is part of the snapshot.
     pub watermark: u64,
 }
@@ -282,7 +304,16 @@ impl Snapshot {
         })
     }
 
-    /// The part of this snapshot below an earlier watermark.
+    /// The rows of the snapshot in `seq` order, parted where an index ends; no part is empty.
+    pub fn parts(&self) -> Vec<Part<'_>> {
+        let head = (*self.head).as_ref();
+        let segments = self.segments();
+        segments
+            .flat_map(|(segment, visible)| Part::of(segment, visible, head))
+            .collect()
+    }
+
+    /// This snapshot below an earlier watermark.
     #[must_use]
     pub fn at(self, watermark: u64) -> Self {
         Self {

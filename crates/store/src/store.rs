@@ -126,7 +126,8 @@ impl Store {
         let producers = Arc::new(Producers::default());
         lock(&producers.inner).enabled = true;
         let (commands, receiver) = unbounded();
-        let log = LogWriter::new(Arc::clone(&shared))?;
+        let mut log = LogWriter::new(Arc::clone(&shared))?;
+        log.start_indexing()?;
         let writer = Writer::new(
             Arc::clone(&shared),
             Arc::clone(&producers),

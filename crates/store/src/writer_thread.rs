@@ -130,6 +130,7 @@ impl Writer {
             thread::park_timeout(REST);
             return false;
         }
+        self.log.rest();
         if !self.asleep {
             // One more turn between the announcement and the sleep: a producer that did not see it has committed
             // by then, all but for the store buffer of its core, and SLEEP_MAX bounds that case.

@@ -111,6 +111,7 @@ impl KeyIndex {
         let segment = Rows {
             segment,
             count: rows,
+            index: segment.index().filter(|index| index.rows() >= rows),
         };
         wanting
             .iter()

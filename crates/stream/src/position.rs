@@ -1,8 +1,8 @@
 //! Where in the log a subscription starts.
 
-use kinescope_query::filter::matching_rows_within;
+use kinescope_query::filter::matching_rows;
 use kinescope_query::{Cancel, Filter};
-use kinescope_store::{Error, ErrorCode, EventId, Segment, Shared, Snapshot};
+use kinescope_store::{Error, ErrorCode, EventId, Part, Segment, Shared, Snapshot};
 
 use crate::settings::StreamQuery;
 
@@ -95,7 +95,7 @@ impl Start {
 /// `NOT_FOUND`: never recorded, lost, or evicted.
 pub fn locate(event_id: EventId, snapshot: &Snapshot) -> Result<u64, Error> {
     let found = snapshot.segments().rev().find_map(|(segment, rows)| {
-        let row = segment.row_of(event_id.0, rows)?;
+        let row = segment.row_of(event_id.0, 0..rows)?;
         Some(segment.base_seq + row as u64)
     });
     found.ok_or_else(|| {
@@ -122,7 +122,7 @@ pub fn latest(
         cancel.check()?;
         let first = from.saturating_sub(segment.base_seq).min(rows as u64) as usize;
         if first < rows
-            && let Some(matching) = matching_rows_within(filter, segment, first..rows)
+            && let Some(matching) = matching_rows(filter, &Part::of_rows(segment, first..rows))
         {
             let matches = matching.count();
             if matches > left

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use kinescope_query::Filter;
-use kinescope_query::filter::matching_rows_within;
-use kinescope_store::{Segment, Snapshot};
+use kinescope_query::filter::matching_rows;
+use kinescope_store::{Part, Segment, Snapshot};
 
 use crate::position::TimeColumn;
 
@@ -73,7 +73,7 @@ pub(crate) fn scan(filter: &Filter, segments: &Segments<'_>, stretch: Stretch) -
         Place::Beyond => return Found::Nothing,
     };
     let end = rows.min(first.saturating_add(stretch.rows_max));
-    let matching = matching_rows_within(filter, segment, first..end);
+    let matching = matching_rows(filter, &Part::of_rows(segment, first..end));
     let wanted = stretch.wanted.unwrap_or(usize::MAX);
     let mut seqs = Vec::new();
     let mut scanned = segment.base_seq + end as u64;

@@ -5,15 +5,24 @@ use std::cmp::Ordering;
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 use kinescope_store::Error;
+use kinescope_store::index::cells::CellNumbers;
 
 use super::number::Number;
-use super::sketch::{Sketch, nearest_rank};
 use super::values::{ABSENT, Coder, Source};
 use super::{Aggregation, DISTINCT_MAX, Function};
 use crate::scalar::Scalar;
+use kinescope_store::sketch::{Sketch, nearest_rank};
 
 /// A sum that decimal128(38, 0) can hold is below this.
 const DECIMAL_LIMIT: u128 = 10u128.pow(38);
+
+/// What is known of the cells that match, one after the other.
+pub(crate) enum Known<'a> {
+    /// How many rows.
+    Rows(Vec<u32>),
+    /// The numbers of a field.
+    Numbers(Vec<&'a CellNumbers>),
+}
 
 /// The state of one function, by group.
 pub(crate) enum Accumulator {
@@ -208,6 +217,40 @@ impl Accumulator {
             Self::Sketch { sketches, .. } => {
                 numbers.for_each(|(group, number)| sketches[group].add(number.to_f64()));
             }
+        }
+    }
+
+    /// Adds what is known of cells, given as their groups; of each the rows, or the numbers of the function's field.
+    pub(crate) fn add_cells(&mut self, groups: &[u32], cells: &Known<'_>) {
+        let groups = groups.iter().map(|&group| group as usize);
+        match (self, cells) {
+            (Self::Count(counts), Known::Rows(rows)) => {
+                let rows = groups.zip(rows);
+                rows.for_each(|(group, &rows)| counts[group] += u64::from(rows));
+            }
+            (accumulator, Known::Numbers(numbers)) => {
+                for (group, numbers) in groups.zip(numbers) {
+                    accumulator.add_cell(group, numbers);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn add_cell(&mut self, group: usize, numbers: &CellNumbers) {
+        if numbers.count == 0 {
+            return;
+        }
+        match self {
+            Self::Count(counts) => counts[group] += numbers.count,
+            Self::Sum(sums) | Self::Average(sums) => {
+                sums[group].count += numbers.count;
+                sums[group].add_int(numbers.sum);
+            }
+            Self::Min(extremes) => lower(&mut extremes[group], Number::Int(numbers.min.into())),
+            Self::Max(extremes) => raise(&mut extremes[group], Number::Int(numbers.max.into())),
+            Self::Sketch { sketches, .. } => sketches[group].merge_buckets(&numbers.buckets),
+            Self::Distinct(_) | Self::Exact { .. } => {}
         }
     }
 

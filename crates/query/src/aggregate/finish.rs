@@ -10,11 +10,11 @@ use kinescope_store::{Error, ErrorCode};
 use super::column::{ColumnValues, column, column_type};
 use super::having::Group;
 use super::partial::Partial;
-use super::sketch::QUANTILE_ERROR;
 use super::values::{ABSENT, Source};
 use super::{Aggregate, AggregateAnswer, ColumnType, Function};
 use crate::condition::Field;
 use crate::scalar::Scalar;
+use kinescope_store::sketch::QUANTILE_ERROR;
 
 /// All groups' values, by column.
 struct Columns {

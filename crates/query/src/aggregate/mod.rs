@@ -5,13 +5,13 @@
 //! orders and cuts the groups and makes [`columns`](column) of them.
 
 mod accumulate;
+mod cells;
 mod column;
 mod finish;
 mod groups;
 mod having;
 mod number;
 mod partial;
-pub mod sketch;
 mod values;
 
 use arrow_array::RecordBatch;
@@ -85,7 +85,7 @@ pub enum Function {
     Quantile {
         /// From 0 to 1.
         q: f64,
-        /// Else within [`sketch::QUANTILE_ERROR`].
+        /// Else within [`kinescope_store::sketch::QUANTILE_ERROR`].
         exact: bool,
     },
 }
@@ -132,8 +132,8 @@ pub fn aggregate(
     cancel: &Cancel,
 ) -> Result<AggregateAnswer, Error> {
     let mut partial = Partial::new(aggregate);
-    for (segment, count) in snapshot.segments() {
-        partial.add(segment, count, cancel)?;
+    for part in snapshot.parts() {
+        partial.add(&part, cancel)?;
     }
     partial.finish(snapshot.watermark)
 }

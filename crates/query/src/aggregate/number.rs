@@ -5,7 +5,8 @@ use std::cmp::Ordering;
 use kinescope_store::columns::NullableColumn;
 
 use crate::condition::{Field, NumberColumn};
-use crate::evaluate::{Rows, nullable_of, value};
+use crate::evaluate::{Rows, nullable_of};
+use crate::path_reader::FieldReader;
 use crate::scalar::{Scalar, number_of_text};
 
 /// Below this, every integer is a float of its own.
@@ -80,8 +81,9 @@ pub(crate) fn for_each(
         }
         Field::Path(_) | Field::Tag(_) => {
             let is_tag = matches!(field, Field::Tag(_));
+            let reader = FieldReader::new(field, rows);
             for (index, &row) in chosen.iter().enumerate() {
-                let found = value(field, rows, row as usize);
+                let found = reader.scalar(row as usize);
                 let number = match found {
                     Some(Scalar::Text(text)) if is_tag => of_text(&text),
                     Some(found) => Number::of(&found),

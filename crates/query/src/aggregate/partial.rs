@@ -1,9 +1,10 @@
 //! What is known of a run of the log; partials of neighbouring runs merge.
 
 use kinescope_store::columns::NullableColumn;
-use kinescope_store::{Error, Segment};
+use kinescope_store::{Error, Part};
 
 use super::accumulate::Accumulator;
+use super::cells::CellsOfPart;
 use super::finish::finish;
 use super::groups::Groups;
 use super::number::{Number, for_each};
@@ -11,8 +12,9 @@ use super::values::Coder;
 use super::{Aggregate, AggregateAnswer, Aggregation, Function};
 use crate::cancel::Cancel;
 use crate::condition::Field;
-use crate::evaluate::{Rows, found, nullable_of, tag};
+use crate::evaluate::{Rows, nullable_of, tag};
 use crate::filter::matching_rows;
+use crate::path_reader::PathReader;
 
 /// Rows taken at a time: their codes and numbers stay within a core's cache.
 const CHUNK_ROWS: usize = 4096;
@@ -65,16 +67,19 @@ impl<'a> Partial<'a> {
         partial
     }
 
-    /// Adds the first `count` rows of a segment, as far as they match. Floats are added in the order of the calls.
+    /// Adds the rows of a part, as far as they match. Floats are added in the order of the calls.
     ///
     /// # Errors
     /// As [`Cancel::check`]; `RESOURCE_EXHAUSTED` above [`super::DISTINCT_MAX`] groups or distinct values.
-    pub fn add(&mut self, segment: &Segment, count: usize, cancel: &Cancel) -> Result<(), Error> {
+    pub fn add(&mut self, part: &Part<'_>, cancel: &Cancel) -> Result<(), Error> {
         cancel.check()?;
-        let Some(matching) = matching_rows(&self.aggregate.filter, segment, count) else {
+        if let Some(cells) = CellsOfPart::of(self.aggregate, part) {
+            return self.add_cells(&cells);
+        }
+        let Some(matching) = matching_rows(&self.aggregate.filter, part) else {
             return Ok(());
         };
-        let rows = Rows { segment, count };
+        let rows = Rows::of(part);
         self.keys.iter_mut().for_each(|key| key.enter(rows));
         for accumulator in &mut self.accumulators {
             if let Accumulator::Distinct(distinct) = accumulator {
@@ -95,6 +100,24 @@ impl<'a> Partial<'a> {
             cancel.check()?;
             self.add_chunk(rows, &mut scratch)?;
         }
+    }
+
+    /// Adds the cells of a part, which stand for all rows that match.
+    fn add_cells(&mut self, cells: &CellsOfPart<'_>) -> Result<(), Error> {
+        let mut codes = vec![Vec::new(); self.keys.len()];
+        for (key, codes) in self.keys.iter_mut().zip(&mut codes) {
+            key.enter(cells.rows);
+            key.codes_of_cells(cells.rows, &cells.keys, codes)?;
+        }
+        let values: Vec<usize> = self.keys.iter().map(|key| key.values.len()).collect();
+        let mut groups = Vec::new();
+        self.groups
+            .assign(cells.keys.len(), &codes, &values, &mut groups)?;
+        self.grow();
+        for (accumulator, known) in self.accumulators.iter_mut().zip(&cells.known) {
+            accumulator.add_cells(&groups, known);
+        }
+        Ok(())
     }
 
     fn add_chunk(&mut self, rows: Rows<'_>, scratch: &mut Scratch) -> Result<(), Error> {
@@ -205,7 +228,10 @@ fn count_rows(
         Some(Field::Text(_, nullable)) => *nullable,
         Some(Field::Tags) => Some(NullableColumn::Tags),
         Some(Field::Tag(key)) => return count_if(&|row| tag(rows, row, key).is_some()),
-        Some(Field::Path(path)) => return count_if(&|row| found(rows, row, path).is_some()),
+        Some(Field::Path(path)) => {
+            let reader = PathReader::new(rows, path);
+            return count_if(&|row| reader.found(row).is_some());
+        }
     };
     match nullable {
         Some(nullable) => count_if(&valid(nullable)),

@@ -6,10 +6,12 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use kinescope_store::Error;
 use kinescope_store::columns::{DictionaryColumn, NullableColumn};
+use kinescope_store::index::cells::CellKey;
 
 use super::DISTINCT_MAX;
 use crate::condition::Field;
-use crate::evaluate::{Rows, value};
+use crate::evaluate::Rows;
+use crate::path_reader::FieldReader;
 use crate::scalar::{INT_LIMIT, Scalar};
 
 /// The code of what is absent, in every [`Values`].
@@ -122,6 +124,8 @@ pub(crate) struct Coder {
     pub(crate) values: Values,
     /// Codes of the current segment's dictionary.
     by_dictionary_code: Vec<u32>,
+    /// Codes of texts that have the same number in all segments.
+    by_number: Vec<u32>,
     /// Codes of the integers from 0 up to [`SMALL_INTS`]: arities, lines, counts.
     by_small_int: Vec<u32>,
     /// Larger integers often repeat from row to row, times above all.
@@ -134,6 +138,7 @@ impl Coder {
             source,
             values: Values::default(),
             by_dictionary_code: Vec::new(),
+            by_number: Vec::new(),
             by_small_int: Vec::new(),
             last_int: None,
         }
@@ -190,7 +195,6 @@ impl Coder {
         codes: &mut Vec<u32>,
     ) -> Result<(), Error> {
         let columns = &rows.segment.columns;
-        let dictionary = &columns.dictionaries[column as usize];
         let dictionary_codes = columns.codes[column as usize].slice(rows.count);
         for &row in chosen {
             let row = row as usize;
@@ -198,13 +202,72 @@ impl Coder {
                 codes.push(ABSENT);
                 continue;
             }
-            let dictionary_code = dictionary_codes[row] as usize;
-            let mut code = self.by_dictionary_code[dictionary_code];
-            if code == UNKNOWN {
-                let text = Scalar::Text(dictionary.text(dictionary_code).into());
-                code = self.values.code(text)?;
-                self.by_dictionary_code[dictionary_code] = code;
+            codes.push(self.of_dictionary_code(column, dictionary_codes[row] as u32, rows)?);
+        }
+        Ok(())
+    }
+
+    fn of_dictionary_code(
+        &mut self,
+        column: DictionaryColumn,
+        dictionary_code: u32,
+        rows: Rows<'_>,
+    ) -> Result<u32, Error> {
+        let index = dictionary_code as usize;
+        let known = self.by_dictionary_code[index];
+        if known != UNKNOWN {
+            return Ok(known);
+        }
+        let numbers = rows
+            .index
+            .and_then(|index| index.numbers[column as usize].as_ref());
+        let number = numbers.map(|numbers| numbers[index] as usize);
+        let mut code = number.map_or(UNKNOWN, |number| {
+            self.by_number.get(number).copied().unwrap_or(UNKNOWN)
+        });
+        if code == UNKNOWN {
+            let text = rows.segment.columns.dictionaries[column as usize].text(index);
+            code = self.values.code(Scalar::Text(text.into()))?;
+        }
+        if let Some(number) = number {
+            if self.by_number.len() <= number {
+                self.by_number.resize(number + 1, UNKNOWN);
             }
+            self.by_number[number] = code;
+        }
+        self.by_dictionary_code[index] = code;
+        Ok(code)
+    }
+
+    /// The codes of cells, in `codes`; the source is one of those that tell cells apart.
+    ///
+    /// # Errors
+    /// As [`Values::code`].
+    pub(crate) fn codes_of_cells(
+        &mut self,
+        rows: Rows<'_>,
+        cells: &[CellKey],
+        codes: &mut Vec<u32>,
+    ) -> Result<(), Error> {
+        codes.clear();
+        let source = self.source.clone();
+        for cell in cells {
+            let code = match &source {
+                Source::Field(Field::Text(column, _)) => {
+                    let code = cell.code(*column);
+                    let absent = rows.index.map(|index| index.column(*column).absent());
+                    match code {
+                        Some(code) if Some(code) != absent => {
+                            self.of_dictionary_code(*column, code, rows)?
+                        }
+                        _ => ABSENT,
+                    }
+                }
+                _ => match cell.arity {
+                    Some(arity) => self.int(arity.into())?,
+                    None => ABSENT,
+                },
+            };
             codes.push(code);
         }
         Ok(())
@@ -216,11 +279,12 @@ impl Coder {
         chosen: &[u32],
         codes: &mut Vec<u32>,
     ) -> Result<(), Error> {
+        let Source::Field(field) = self.source.clone() else {
+            return Ok(());
+        };
+        let reader = FieldReader::new(&field, rows);
         for &row in chosen {
-            let Source::Field(field) = &self.source else {
-                break;
-            };
-            codes.push(match value(field, rows, row as usize) {
+            codes.push(match reader.scalar(row as usize) {
                 None => ABSENT,
                 Some(Scalar::Int(int)) => self.int(int)?,
                 Some(found) => self.values.code(found)?,

@@ -142,7 +142,7 @@ impl GivenIds {
         let found = if candidates.len() <= LOOKED_UP_MAX {
             candidates
                 .into_iter()
-                .find(|&id| segment.row_of(id, sealed.rows).is_some())
+                .find(|&id| segment.row_of(id, 0..sealed.rows).is_some())
         } else {
             first_common(candidates, segment.columns.event_id.slice(sealed.rows))
         };

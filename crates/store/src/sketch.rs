@@ -15,9 +15,19 @@ const SUBNORMAL_SCALE_BITS: i32 = 64;
 /// sketch with relative-error guarantees", VLDB 2019). Buckets are never collapsed, so merging is exact.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sketch {
-    /// By bucket, ascending.
-    counts: Vec<(i32, u64)>,
+    /// Ascending; none is empty.
+    pages: Vec<Page>,
     total: u64,
+}
+
+/// Buckets of a page: the values of a group lie within a few powers of two, so that few pages hold all of them.
+const PAGE_BUCKETS: usize = 32;
+
+/// Neighbouring buckets.
+#[derive(Clone, Debug, PartialEq)]
+struct Page {
+    number: i32,
+    counts: [u64; PAGE_BUCKETS],
 }
 
 impl Sketch {
@@ -28,36 +38,85 @@ impl Sketch {
 
     /// Adds everything that was added to another.
     pub fn merge(&mut self, other: &Self) {
-        for &(bucket, count) in &other.counts {
-            self.add_count(bucket, count);
+        self.total += other.total;
+        for page in &other.pages {
+            let own = self.page(page.number);
+            own.counts
+                .iter_mut()
+                .zip(&page.counts)
+                .for_each(|(own, count)| *own += count);
         }
     }
 
-    fn add_count(&mut self, bucket: i32, count: u64) {
-        self.total += count;
-        match self
-            .counts
-            .binary_search_by_key(&bucket, |&(known, _)| known)
-        {
-            Ok(index) => self.counts[index].1 += count,
-            Err(index) => self.counts.insert(index, (bucket, count)),
+    /// Adds everything that was added to another, given as what it came to.
+    pub fn merge_buckets(&mut self, buckets: &[Bucket]) {
+        for bucket in buckets {
+            self.add_count(bucket.number, bucket.count.into());
         }
+    }
+
+    /// What it came to, in little memory; none with more than 2^32 values in a bucket.
+    pub fn to_buckets(&self) -> Option<Box<[Bucket]>> {
+        let filled = self.buckets().filter(|&(_, count)| count > 0);
+        let bucket = |(number, count)| {
+            let count = u32::try_from(count).ok()?;
+            Some(Bucket { number, count })
+        };
+        filled.map(bucket).collect()
+    }
+
+    fn add_count(&mut self, bucket: i32, count: u64) {
+        const PAGE: i32 = PAGE_BUCKETS as i32;
+        self.total += count;
+        let page = self.page(bucket.div_euclid(PAGE));
+        page.counts[bucket.rem_euclid(PAGE) as usize] += count;
+    }
+
+    fn page(&mut self, number: i32) -> &mut Page {
+        // Values of a group are near each other, so the page is mostly one of very few.
+        let place = self.pages.partition_point(|page| page.number < number);
+        if self
+            .pages
+            .get(place)
+            .is_none_or(|page| page.number != number)
+        {
+            let counts = [0; PAGE_BUCKETS];
+            self.pages.insert(place, Page { number, counts });
+        }
+        &mut self.pages[place]
+    }
+
+    /// Ascending, empty ones among them.
+    fn buckets(&self) -> impl Iterator<Item = (i32, u64)> + '_ {
+        self.pages.iter().flat_map(|page| {
+            let first = page.number * PAGE_BUCKETS as i32;
+            (first..).zip(page.counts)
+        })
     }
 
     /// Of the values in order, the one of the nearest rank, `ceil(q * n)`, within [`QUANTILE_ERROR`]; none of no values.
     pub fn quantile(&self, q: f64) -> Option<f64> {
         let rank = nearest_rank(q, self.total)?;
         let mut below = 0;
-        let (bucket, _) = self.counts.iter().find(|(_, count)| {
+        let (bucket, _) = self.buckets().find(|(_, count)| {
             below += count;
             below > rank
         })?;
-        Some(value_of(*bucket))
+        Some(value_of(bucket))
     }
 }
 
+/// How many values one bucket has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// Ascending with the values.
+    pub number: i32,
+    /// At least 1.
+    pub count: u32,
+}
+
 /// The index, from 0, of the value at quantile `q` of `count` values in order; none of no values.
-pub(crate) fn nearest_rank(q: f64, count: u64) -> Option<u64> {
+pub fn nearest_rank(q: f64, count: u64) -> Option<u64> {
     (count > 0).then(|| ((q * count as f64).ceil() as u64).clamp(1, count) - 1)
 }
 

@@ -57,7 +57,7 @@ impl Scalar<'_> {
 }
 
 /// Two to the power of 127: floats from here on are larger than any integer.
-pub(crate) const INT_LIMIT: f64 = (1u128 << 127) as f64;
+pub const INT_LIMIT: f64 = (1u128 << 127) as f64;
 
 /// An integer against a float, without rounding either.
 fn compare_int_float(int: i128, float: f64) -> Ordering {

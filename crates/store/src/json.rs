@@ -46,7 +46,7 @@ pub fn value_at<'a>(json: &'a str, path: &[String]) -> Option<Found<'a>> {
 }
 
 /// A JSON number: with a point or an exponent a float, else an integer.
-fn number(text: &str) -> Option<Scalar<'static>> {
+pub(crate) fn number(text: &str) -> Option<Scalar<'static>> {
     if text.len() < 18
         && !text.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
         && let Ok(int) = text.parse::<i64>()
@@ -72,7 +72,7 @@ pub fn visit_texts(json: &str, mut visit: impl FnMut(&str) -> bool) {
 }
 
 /// The end of the string that opens at `start`, behind its closing quote.
-fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
+pub(crate) fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
     let mut at = start + 1;
     loop {
         let next = at + memchr2(b'"', b'\\', bytes.get(at..)?)?;
@@ -84,7 +84,7 @@ fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
 }
 
 /// The end of the value that starts at `start`.
-fn value_end(bytes: &[u8], start: usize) -> Option<usize> {
+pub(crate) fn value_end(bytes: &[u8], start: usize) -> Option<usize> {
     match bytes.get(start)? {
         b'"' => string_end(bytes, start),
         b'{' | b'[' => {
@@ -178,7 +178,7 @@ fn item<'a>(array: &'a str, step: &str) -> Option<&'a str> {
 }
 
 /// The text behind a string literal's inside.
-fn unescape(raw: &str) -> Cow<'_, str> {
+pub(crate) fn unescape(raw: &str) -> Cow<'_, str> {
     if !raw.contains('\\') {
         return Cow::Borrowed(raw);
     }

@@ -1,0 +1,266 @@
+//! Partial aggregates of each function: what is asked most of a recording, worked out once per segment.
+
+use hashbrown::HashMap;
+
+use foldhash::fast::FixedState;
+
+use super::codes::CodeColumn;
+use super::paths::{PathColumn, PathIndex, RowSet};
+use crate::columns::{DictionaryColumn, NullableColumn};
+use crate::segment::Segment;
+use crate::sketch::{Bucket, Sketch};
+
+/// Cells of a segment, at most.
+const CELLS_MAX: usize = 16_384;
+/// Paths whose numbers are aggregated, at most: the most frequent ones.
+const PATHS_MAX: usize = 8;
+/// A path that fewer than one row in this many has is left out.
+const PATH_ROWS: usize = 256;
+
+/// Rows of one event type and one function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CellKey {
+    /// Code of the event type.
+    pub event_type: u32,
+    /// Code of the module, or that of absence; so are the next ones.
+    pub module: u32,
+    /// Code of the function.
+    pub function: u32,
+    /// Number of parameters.
+    pub arity: Option<u16>,
+}
+
+impl CellKey {
+    /// The code in one of the columns that tell cells apart.
+    pub fn code(&self, column: DictionaryColumn) -> Option<u32> {
+        match column {
+            DictionaryColumn::EventType => Some(self.event_type),
+            DictionaryColumn::Module => Some(self.module),
+            DictionaryColumn::Function => Some(self.function),
+            _ => None,
+        }
+    }
+}
+
+/// The numbers that a path has in a cell's rows.
+#[derive(Clone, Debug)]
+pub struct CellNumbers {
+    /// How many.
+    pub count: u64,
+    /// Of the integers.
+    pub sum: i128,
+    /// Of the integers.
+    pub min: i64,
+    /// Of the integers.
+    pub max: i64,
+    /// Not all are integers.
+    pub has_floats: bool,
+    /// Of all of them.
+    pub buckets: Box<[Bucket]>,
+}
+
+impl Default for CellNumbers {
+    fn default() -> Self {
+        Self {
+            count: 0,
+            sum: 0,
+            min: i64::MAX,
+            max: i64::MIN,
+            has_floats: false,
+            buckets: Box::default(),
+        }
+    }
+}
+
+/// A path's numbers.
+pub struct CellPath {
+    /// Its node in the segment's [`PathIndex`].
+    pub node: u32,
+    /// By cell.
+    pub numbers: Box<[CellNumbers]>,
+    /// Every value of the path is a number of 64 bits.
+    pub is_numeric: bool,
+    /// Some are integers beyond 64 bits, of which nothing is here.
+    pub has_large: bool,
+}
+
+/// All cells of a segment.
+pub struct Cells {
+    keys: Box<[CellKey]>,
+    /// By cell.
+    rows: Box<[u32]>,
+    paths: Box<[CellPath]>,
+}
+
+impl Cells {
+    pub(crate) fn build(
+        segment: &Segment,
+        rows: usize,
+        codes: &[CodeColumn; DictionaryColumn::COUNT],
+        paths: Option<&PathIndex>,
+    ) -> Option<Self> {
+        let (keys, counts, cell_of_row) = cells_of(segment, rows, codes)?;
+        let chosen = paths.map_or_else(Vec::new, |paths| frequent(paths, rows));
+        let paths = chosen.into_iter().map(|(node, column)| CellPath {
+            node,
+            numbers: numbers_of(column, &cell_of_row, keys.len()),
+            is_numeric: is_numeric(column),
+            has_large: !column.large.is_empty(),
+        });
+        Some(Self {
+            paths: paths.collect(),
+            keys: keys.into_boxed_slice(),
+            rows: counts.into_boxed_slice(),
+        })
+    }
+
+    /// What each cell's rows have in common.
+    pub fn keys(&self) -> &[CellKey] {
+        &self.keys
+    }
+
+    /// How many rows each cell has.
+    pub fn rows(&self) -> &[u32] {
+        &self.rows
+    }
+
+    /// The numbers of a path, by its node; none of one that is rare.
+    pub fn path(&self, node: u32) -> Option<&CellPath> {
+        self.paths.iter().find(|path| path.node == node)
+    }
+
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        let numbers = self.paths.iter().flat_map(|path| &path.numbers);
+        let numbers = numbers.map(|of| size_of::<CellNumbers>() + size_of_val(&*of.buckets));
+        size_of_val(&*self.keys) + size_of_val(&*self.rows) + numbers.sum::<usize>()
+    }
+}
+
+/// Keys and row counts of the cells, and each row's cell; none when there are too many.
+fn cells_of(
+    segment: &Segment,
+    rows: usize,
+    codes: &[CodeColumn; DictionaryColumn::COUNT],
+) -> Option<(Vec<CellKey>, Vec<u32>, Vec<u16>)> {
+    let code = |column: DictionaryColumn, row: usize| codes[column as usize].codes.get(row) as u32;
+    let arities = segment.columns.arity.slice(rows);
+    let mut keys: Vec<CellKey> = Vec::new();
+    let mut counts: Vec<u32> = Vec::new();
+    let mut known: HashMap<CellKey, u16, FixedState> = HashMap::default();
+    let mut cell_of_row = Vec::with_capacity(rows);
+    for (row, &arity) in arities.iter().enumerate() {
+        let has_arity = segment.is_valid(NullableColumn::Arity, row);
+        let key = CellKey {
+            event_type: code(DictionaryColumn::EventType, row),
+            module: code(DictionaryColumn::Module, row),
+            function: code(DictionaryColumn::Function, row),
+            arity: has_arity.then_some(arity),
+        };
+        let cell = match known.get(&key) {
+            Some(&cell) => cell,
+            None => {
+                if keys.len() == CELLS_MAX {
+                    return None;
+                }
+                let cell = keys.len() as u16;
+                keys.push(key);
+                counts.push(0);
+                known.insert(key, cell);
+                cell
+            }
+        };
+        counts[cell as usize] += 1;
+        cell_of_row.push(cell);
+    }
+    Some((keys, counts, cell_of_row))
+}
+
+fn count_of(column: &PathColumn) -> usize {
+    let ints = column
+        .ints
+        .as_ref()
+        .map_or(0, |ints| ints.slots.rows().len());
+    ints + column
+        .floats
+        .as_ref()
+        .map_or(0, |floats| floats.slots.rows().len())
+}
+
+fn is_numeric(column: &PathColumn) -> bool {
+    let others = [
+        &column.trues,
+        &column.falses,
+        &column.objects,
+        &column.arrays,
+        &column.large,
+    ];
+    column.texts.is_none() && others.iter().all(|rows| rows.is_empty())
+}
+
+/// The paths with the most numbers.
+fn frequent(paths: &PathIndex, rows: usize) -> Vec<(u32, &PathColumn)> {
+    let counted = (0..).zip(paths.nodes()).map(|(node, known)| {
+        let column = &known.column;
+        (count_of(column), node, column)
+    });
+    let mut chosen: Vec<(usize, u32, &PathColumn)> = counted
+        .filter(|&(count, ..)| count > rows / PATH_ROWS)
+        .collect();
+    chosen.sort_by_key(|&(count, node, _)| (std::cmp::Reverse(count), node));
+    chosen.truncate(PATHS_MAX);
+    chosen
+        .into_iter()
+        .map(|(_, node, column)| (node, column))
+        .collect()
+}
+
+fn numbers_of(column: &PathColumn, cell_of_row: &[u16], cells: usize) -> Box<[CellNumbers]> {
+    let mut numbers = vec![CellNumbers::default(); cells].into_boxed_slice();
+    let mut sketches = vec![Sketch::default(); cells];
+    if let Some(ints) = &column.ints {
+        for_each_slot(ints.slots.rows(), |slot, row| {
+            let value = ints.at(slot);
+            let cell = cell_of_row[row] as usize;
+            let own = &mut numbers[cell];
+            own.count += 1;
+            own.sum += i128::from(value);
+            own.min = own.min.min(value);
+            own.max = own.max.max(value);
+            sketches[cell].add(value as f64);
+        });
+    }
+    if let Some(floats) = &column.floats {
+        for_each_slot(floats.slots.rows(), |slot, row| {
+            let cell = cell_of_row[row] as usize;
+            numbers[cell].count += 1;
+            numbers[cell].has_floats = true;
+            sketches[cell].add(floats.values[slot]);
+        });
+    }
+    for (own, sketch) in numbers.iter_mut().zip(&sketches) {
+        // A segment has fewer rows than a bucket can count.
+        own.buckets = sketch.to_buckets().unwrap_or_default();
+    }
+    numbers
+}
+
+/// Visits slot and row of every value.
+fn for_each_slot(rows: &RowSet, mut visit: impl FnMut(usize, usize)) {
+    match rows {
+        RowSet::Listed(rows) => {
+            let rows = rows.iter().enumerate();
+            rows.for_each(|(slot, &row)| visit(slot, row as usize));
+        }
+        RowSet::Bits(words) => {
+            for (index, &word) in words.iter().enumerate() {
+                let mut left = word;
+                while left != 0 {
+                    let row = index * 64 + left.trailing_zeros() as usize;
+                    left &= left - 1;
+                    visit(row, row);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Integers in as few bytes as the largest of them needs.
+
+/// Non-negative integers of one width.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Packed {
+    /// Below 2^8.
+    U8(Box<[u8]>),
+    /// Below 2^16.
+    U16(Box<[u16]>),
+    /// Below 2^32.
+    U32(Box<[u32]>),
+    /// Any.
+    U64(Box<[u64]>),
+}
+
+/// Runs an expression with the slice of whatever width there is.
+///
+/// ```
+/// use kinescope_store::{index::packed::Packed, with_packed};
+/// let packed = Packed::of([1u64, 300].into_iter(), 300);
+/// assert_eq!(with_packed!(&packed, values => values.len()), 2);
+/// ```
+#[macro_export]
+macro_rules! with_packed {
+    ($packed:expr, $values:ident => $body:expr) => {
+        match $packed {
+            $crate::index::packed::Packed::U8($values) => $body,
+            $crate::index::packed::Packed::U16($values) => $body,
+            $crate::index::packed::Packed::U32($values) => $body,
+            $crate::index::packed::Packed::U64($values) => $body,
+        }
+    };
+}
+
+impl Packed {
+    /// Values of which `max` is the largest.
+    pub fn of(values: impl Iterator<Item = u64>, max: u64) -> Self {
+        if u8::try_from(max).is_ok() {
+            Self::U8(values.map(|value| value as u8).collect())
+        } else if u16::try_from(max).is_ok() {
+            Self::U16(values.map(|value| value as u16).collect())
+        } else if u32::try_from(max).is_ok() {
+            Self::U32(values.map(|value| value as u32).collect())
+        } else {
+            Self::U64(values.collect())
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        with_packed!(self, values => values.len())
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The value at an index.
+    ///
+    /// # Panics
+    /// When the index is not below the length.
+    #[inline]
+    pub fn get(&self, index: usize) -> u64 {
+        with_packed!(self, values => u64::from(values[index]))
+    }
+
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        with_packed!(self, values => size_of_val(&**values))
+    }
+}
