@@ -6,7 +6,8 @@
  * `--node <major>`: measures on that version of Node; may be given several times.
  * The exit code is 1 when something could not be measured; a missed goal is a result.
  */
-import { rmSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { nodeBinary } from '../scripts/lib/nodes.mjs'
 import { cachePath } from './lib/cache.mjs'
 import { readOptions } from './lib/options.mjs'
@@ -43,7 +44,7 @@ try {
 }
 
 /**
- * Measures what rows need. Probes that read events find them in a file, which is large and therefore does not stay.
+ * Measures what rows need.
  *
  * @param {import('./rows/figures.mjs').Row[]} rows
  * @param {Omit<Parameters<typeof measureAll>[1], 'questions' | 'file'>} options
@@ -55,14 +56,25 @@ async function measure(rows, options) {
   if (!Object.values(probes).some(({ readsEvents }) => readsEvents)) return measureAll(probes, { ...options, questions })
   const trouble = installPolars(progress)
   if (trouble !== undefined) console.error(`Polars cannot be had here: ${trouble}`)
-  const file = cachePath(`events-${process.pid}.csv`)
-  try {
-    progress(`making ${options.events} events`)
-    writeEvents(file, options.events)
-    return await measureAll(probes, { ...options, questions, file })
-  } finally {
-    rmSync(file, { force: true })
-  }
+  return measureAll(probes, { ...options, questions, file: await eventsFile(options.events) })
+}
+
+/**
+ * Makes the file of events, unless it is there. It is large, and does not outlive this process, nor does what rivals put beside it.
+ *
+ * @param {number} events
+ * @returns {Promise<string>} Its path.
+ */
+async function eventsFile(events) {
+  const folder = cachePath(`run-${process.pid}`)
+  const file = join(folder, 'events.csv')
+  if (existsSync(file)) return file
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
+  mkdirSync(folder)
+  progress(`making ${events} events`)
+  await writeEvents(file, events)
+  return file
 }
 
 /**

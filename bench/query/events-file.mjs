@@ -18,12 +18,14 @@ const SITE_TEXTS = SITES.map((site) => `${site.module},${site.function},${site.a
  * @param {string} file
  * @param {number} events
  */
-export function writeEvents(file, events) {
+export async function writeEvents(file, events) {
   const descriptor = openSync(file, 'w')
   const buffer = Buffer.allocUnsafe(BUFFER_BYTES)
   try {
     let length = buffer.write(`${COLUMNS}\n`)
     for (const batch of generateEvents(events)) {
+      // Signals are handled in between.
+      await new Promise(setImmediate)
       for (let row = 0; row < batch.count; row++) {
         if (length > BUFFER_BYTES - ROW_BYTES) {
           writeSync(descriptor, buffer, 0, length)
