@@ -4,7 +4,11 @@
  */
 const [, , file, options] = process.argv
 const { measure } = await import(file)
+// Whoever asked is gone.
+const end = () => process.exit(1)
+process.once('disconnect', end)
 const metrics = await measure(JSON.parse(options)).catch(fail)
+process.off('disconnect', end)
 process.send(metrics, () => process.disconnect())
 
 /**
