@@ -1,6 +1,6 @@
 /** Traces, stacks and states of random logs, compared with the oracle's. */
 import * as fc from 'fast-check'
-import { open } from 'kinescope'
+import { open, type EventInput } from 'kinescope'
 import { expect, test } from 'vitest'
 import { openOracle } from '../../oracle/index.js'
 
@@ -26,6 +26,7 @@ type Generated = typeof eventArbitrary extends fc.Arbitrary<infer T> ? T : never
 const logArbitrary = fc.record({
   events: fc.array(eventArbitrary, { minLength: 1, maxLength: 30 }),
   withParents: fc.boolean(),
+  numbering: fc.constantFrom<(index: number) => string>((index) => `40000-${index}`, (index) => `40000-${99 - index}`, (index) => `${50_000 + (index % 2)}-${index >> 1}`),
   segmentEvents: fc.constantFrom(1, 4, 1000),
   time: fc.nat(45),
 })
@@ -37,14 +38,15 @@ function dataOf({ eventType, value, name }: Generated): object | undefined {
   return undefined
 }
 
-/** Both recorders are producer 1 and number their events from 0, so ids are the same on both sides. */
-function inputOf(event: Generated, withParents: boolean): object {
+/** Ids number the events in the order of the log, or against it, or of two producers in turn. */
+function inputOf(event: Generated, withParents: boolean, idOf: (index: number) => string, index: number): object {
   const { parent, value: _value, name: _name, ...fields } = event
   return {
     ...Object.fromEntries(Object.entries(fields).filter(([, field]) => field !== undefined)),
     timestamp: BigInt(event.timestamp),
     wallTime: BigInt(event.timestamp),
-    parentId: withParents && parent !== null ? `1-${parent}` : null,
+    eventId: idOf(index),
+    parentId: withParents && parent !== null ? idOf(parent) : null,
     data: dataOf(event),
   }
 }
@@ -58,16 +60,14 @@ async function outcome<T>(call: () => Promise<T> | T): Promise<T | { code: strin
 }
 
 test(`${CASES} random logs: traces, call stacks and states are the oracle's`, { timeout: 600_000 }, async () => {
-  const property = fc.asyncProperty(logArbitrary, async ({ events, withParents, segmentEvents, time }) => {
+  const property = fc.asyncProperty(logArbitrary, async ({ events, withParents, numbering, segmentEvents, time }) => {
     await using scope = await open({ segmentEvents, node: 'n', ring: { bytes: 65_536 } })
     const oracle = openOracle({ node: 'n' })
-    for (const event of events) {
-      const input = inputOf(event, withParents)
-      scope.recorder.record(input as never)
-      oracle.recorder.record(input as never)
-    }
+    const inputs = events.map((event, index) => inputOf(event, withParents, numbering, index))
+    await scope.dataAccess.storeEvents(inputs as EventInput[])
+    await oracle.dataAccess.storeEvents(inputs)
     const seqs = (result: Iterable<{ seq: bigint }>): bigint[] => Array.from(result, ({ seq }) => seq)
-    for (const id of ['t1', 't2', 'nobody', '1-0', `1-${events.length - 1}`, '1-999']) {
+    for (const id of ['t1', 't2', 'nobody', numbering(0), numbering(events.length - 1), numbering(98)]) {
       const expected = await outcome(async () => seqs(await oracle.dataAccess.getTraceByCorrelationId(id)))
       expect(await outcome(async () => seqs(await scope.dataAccess.getTraceByCorrelationId(id))), `trace of ${id}`).toEqual(expected)
     }
