@@ -917,6 +917,17 @@ export interface DataAccess {
    */
   aggregateEventsSync(options: AggregateOptionsSync): AggregateResult
   /**
+   * What the recording holds: columns, paths in `data` and tags with their types and counts, event types, times, segments, and
+   * what is missing. Sealed segments are counted the first time, and known from then on.
+   *
+   * @throws {KinescopeError} `CLOSED`, `RESOURCE_EXHAUSTED`.
+   * @example
+   * scope.recorder.record({ eventType: 'request', tags: { route: '/cart' }, data: { ms: 12, user: { id: 'u1' } } })
+   * const { paths } = await scope.dataAccess.describe()
+   * console.log(paths[0].path, paths[0].types.integer) // data.ms 1
+   */
+  describe(): Promise<Schema>
+  /**
    * The distinct values of a field, the most frequent first; of equally frequent ones in ascending order. What is absent, an
    * object or an array is no value.
    *
@@ -1198,6 +1209,49 @@ export interface EventBatch<Row = Event> extends Iterable<Row>, Disposable {
   toArray(): Row[]
   /** As {@link QueryResult.release}. */
   release(): void
+}
+
+/** What a recording holds, as of one snapshot. */
+export interface Schema {
+  /** Every column, in order: Arrow's type, and how many events have a value. */
+  readonly columns: readonly { readonly name: string; readonly type: string; readonly count: number }[]
+  /** Paths of object keys into `data` that have values other than objects, in ascending order. What is in an array is no path. */
+  readonly paths: readonly PathDescription[]
+  /** Tags by the name that queries have for them, the most frequent first, with the number of events that have them. */
+  readonly tags: readonly { readonly name: string; readonly count: number }[]
+  /** The most frequent first. */
+  readonly eventTypes: readonly { readonly eventType: string; readonly count: number }[]
+  /** Whether there are more paths, tags or event types than the 10,000 of each that are listed, or than 1 MiB of their text. */
+  readonly truncated: boolean
+  /** The lowest and the highest timestamp; `null` without events. */
+  readonly timeRange: { readonly first: bigint; readonly last: bigint } | null
+  /** Runs of the log, in `seq` order. */
+  readonly segments: readonly SegmentDescription[]
+  /** Exclusive: the description holds for all events with `seq < snapshot`. */
+  readonly snapshot: bigint
+  /** Events that retention has removed. */
+  readonly evicted: number
+  /** What is known to be missing. */
+  readonly lost: Lost
+}
+
+/** A path, and how many values of each type there are; `null` is no value. */
+export interface PathDescription {
+  readonly path: Field
+  readonly types: { readonly [T in 'boolean' | 'integer' | 'float' | 'string' | 'array']?: number }
+}
+
+/** A run of the log: the unit of indexing and of eviction. */
+export interface SegmentDescription {
+  /** Position of its first event. */
+  readonly fromSeq: bigint
+  readonly events: number
+  /** The lowest and the highest timestamp. */
+  readonly timeRange: { readonly first: bigint; readonly last: bigint }
+  /** Bytes of memory. */
+  readonly bytes: number
+  /** Whether it is complete; the last one is still being written. */
+  readonly sealed: boolean
 }
 
 /** Source around the place that an event comes from. */

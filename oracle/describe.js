@@ -13,7 +13,29 @@ import { compareScalars, compareText, isInteger, isScalar, scalarKey } from './v
 const EVERYTHING = { monotonic: { start: null, end: null }, wall: { start: null, end: null } }
 const DEFAULT_VALUES_LIMIT = 100
 
+/** Of Arrow. @type {Record<string, string>} */
+const COLUMN_TYPES = {
+  seq: 'Uint64',
+  event_id: 'Uint64',
+  timestamp: 'Int64',
+  wall_time: 'Timestamp<NANOSECOND, UTC>',
+  event_type: 'Dictionary<Int32, Utf8>',
+  node: 'Dictionary<Int32, Utf8>',
+  pid: 'Dictionary<Int32, Utf8>',
+  correlation_id: 'Dictionary<Int32, Utf8>',
+  parent_id: 'Uint64',
+  module: 'Dictionary<Int32, Utf8>',
+  function: 'Dictionary<Int32, Utf8>',
+  arity: 'Uint16',
+  file: 'Dictionary<Int32, Utf8>',
+  line: 'Uint32',
+  tags: 'Map<Utf8, Utf8>',
+  data: 'Utf8',
+}
+
 /**
+ * All but the segments, of which there are none here.
+ *
  * @param {import('./store.js').Log} log
  */
 export function describe(log) {
@@ -21,10 +43,11 @@ export function describe(log) {
   const inTime = [...events].sort(compareInTime)
   const [first, last] = [inTime[0], inTime.at(-1)]
   return {
-    columns: COLUMNS.map(({ name, key }) => ({ name, count: events.filter((event) => event[/** @type {'seq'} */ (key)] !== null).length })),
+    columns: COLUMNS.map(({ name, key }) => ({ name, type: COLUMN_TYPES[name], count: events.filter((event) => event[/** @type {'seq'} */ (key)] !== null).length })),
     paths: dataPaths(events),
     tags: countBy(events.flatMap((event) => Object.keys(event.tags ?? {}))).map(({ value, count }) => ({ name: `tags.${value}`, count })),
     eventTypes: countBy(events.map((event) => event.eventType)).map(({ value, count }) => ({ eventType: value, count })),
+    truncated: false,
     timeRange: first && last ? { first: first.timestamp, last: last.timestamp } : null,
     snapshot: log.watermark,
     evicted: log.evicted.count,

@@ -16,6 +16,7 @@ import type {
   QueryOptions,
   QueryOptionsSync,
   QueryResult,
+  Schema,
   SourceContext,
   State,
   ValueCount,
@@ -23,6 +24,7 @@ import type {
 import { resolveAggregate } from './aggregate-options.js'
 import { Groups } from './aggregate-result.js'
 import { BufferCache } from './columns.js'
+import { schemaOf } from './describe.js'
 import { invalidArgument, KinescopeError, unknownField } from './errors.js'
 import { awaitNative, callNative, native, type NativeAnswer, type NativeCancel } from './native.js'
 import type { ProjectedField } from './projection.js'
@@ -135,9 +137,21 @@ export class Access implements DataAccess {
     return new Groups(callNative(() => store.aggregateSync(filters, plan, ring, head(), timeoutMs)), this.#buffers, names)
   }
 
+  async describe(): Promise<Schema> {
+    const { store, ring, head, ensureOpen } = this.#thread
+    ensureOpen()
+    return schemaOf(await awaitNative(() => store.describe(ring, head())))
+  }
+
   async fieldValues(field: Field, options: FieldValuesOptions = {}): Promise<ValueCount[]> {
     if (typeof field !== 'string') throw invalidArgument('field', field, "a column's name or a path")
-    const { aggregate, limit } = resolveFieldValues(field, options)
+    const { aggregate, limit, textColumn } = resolveFieldValues(field, options)
+    if (textColumn !== null) {
+      const { store, ring, head, ensureOpen } = this.#thread
+      ensureOpen()
+      const counts = await awaitNative(() => store.textCounts(textColumn, options.prefix?.toWellFormed() ?? null, limit, ring, head()))
+      return counts.map(({ name, count }) => ({ value: name, count }))
+    }
     using groups = await this.aggregateEvents(aggregate)
     const values = groups.rows().map(({ count, ...key }) => ({ value: Object.values(key)[0] as ValueCount['value'] | null, count: count as number }))
     return values.filter((entry): entry is ValueCount => entry.value !== null).slice(0, limit)

@@ -2,18 +2,26 @@
 import type { AggregateOptions, Field, FieldValuesOptions } from '../index.js'
 import { isPlainObject } from './conditions.js'
 import { invalidArgument, unknownField } from './errors.js'
+import { resolveField } from './fields.js'
 
 const OPTIONS = ['prefix', 'limit', 'filters']
 const DEFAULT_LIMIT = 100
+
+/** How `fieldValues` is answered. */
+export interface FieldValuesPlan {
+  readonly aggregate: AggregateOptions
+  readonly limit: number
+  readonly textColumn: string | null
+}
 
 /**
  * Checks the options of `fieldValues`.
  *
  * @returns `aggregate` has one group more than asked for: objects and arrays are one that has no value. Its first column is the
- * value.
+ * value. `textColumn` is the column whose dictionaries know the answer without any event being looked at.
  * @throws {KinescopeError} `INVALID_ARGUMENT` naming the option.
  */
-export function resolveFieldValues(field: Field, options: FieldValuesOptions): { aggregate: AggregateOptions; limit: number } {
+export function resolveFieldValues(field: Field, options: FieldValuesOptions): FieldValuesPlan {
   if (!isPlainObject(options)) throw invalidArgument('options', options, 'an object')
   for (const name of Object.keys(options)) {
     if (!OPTIONS.includes(name)) throw unknownField('options', name, OPTIONS)
@@ -31,5 +39,6 @@ export function resolveFieldValues(field: Field, options: FieldValuesOptions): {
     orderBy: [{ field: 'count', order: 'desc' }],
     limit: limit + 1,
   }
-  return { aggregate, limit }
+  const { kind, name } = resolveField(field, 'field')
+  return { aggregate, limit, textColumn: kind === 'text' && Object.keys(filters).length === 0 ? name : null }
 }

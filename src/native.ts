@@ -145,6 +145,25 @@ export interface NativeAggregate extends Pick<NativeAnswer, 'snapshot' | 'lost' 
   types(): string[]
 }
 
+/** A name or a text, and how many events have it. */
+export interface NativeCount {
+  name: string
+  count: number
+}
+
+/** What a recording holds; see `Schema` in the contract. */
+export interface NativeSchema {
+  columns: NativeCount[]
+  paths: { path: string; boolean: number; integer: number; float: number; string: number; array: number }[]
+  /** Keys. */
+  tags: NativeCount[]
+  eventTypes: NativeCount[]
+  segments: { fromSeq: bigint; events: number; first: bigint; last: bigint; bytes: number; sealed: boolean }[]
+  truncated: boolean
+  snapshot: bigint
+  lost: NativeLoss[]
+}
+
 /** What holds for all events of an import. */
 export interface NativeImportDefaults extends CaptureLimits {
   pid: string
@@ -306,6 +325,9 @@ export interface NativeStore {
   callStack(pid: string, time: bigint, ring: NativeRing, head: number, cancel: NativeCancel | null): Promise<NativeCallStack>
   callStackSync(pid: string, time: bigint, ring: NativeRing, head: number, timeoutMs: number): NativeCallStack
   state(pid: string, time: bigint, ring: NativeRing, head: number): Promise<NativeState>
+  describe(ring: NativeRing, head: number): Promise<NativeSchema>
+  /** The texts of a dictionary column, the most frequent first. */
+  textCounts(column: string, prefix: string | null, limit: number, ring: NativeRing, head: number): Promise<NativeCount[]>
   /**
    * @param pieces EVENT records one behind the other; their memory is copied.
    * @param ids Of each event the id that it brings, or 0.

@@ -15,6 +15,7 @@ mod aggregate;
 mod answer;
 mod convert;
 mod definitions;
+mod describe;
 mod event_batch;
 mod event_streamer;
 mod exported;

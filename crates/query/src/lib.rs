@@ -10,6 +10,7 @@ pub mod bitmap;
 mod cancel;
 mod code_filter;
 pub mod condition;
+mod describe;
 pub mod evaluate;
 mod execute;
 pub mod filter;
@@ -32,6 +33,7 @@ mod text_search;
 mod trace;
 
 pub use cancel::Cancel;
+pub use describe::{Description, LISTED_MAX, SegmentDescription, describe, text_counts};
 pub use execute::{Answer, IpcFormat, Pages, Query, batch_of, execute, find_event};
 pub use filter::Filter;
 pub use kinescope_store::{json, scalar};

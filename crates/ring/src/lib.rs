@@ -34,6 +34,7 @@ pub use definitions::{
 };
 pub use event::{EventFields, Inherited};
 pub use json::capture::{CaptureLimits, JsonCapture};
+pub use json::cuts::is_identifier;
 pub use json::emit::write_emit;
 pub use json::scalar::write_string;
 pub use json::value::{write_exit, write_value};

@@ -38,6 +38,17 @@ impl DictionaryColumn {
         Self::Function,
         Self::File,
     ];
+
+    /// Where its nulls are, if it may have any.
+    pub fn nullable(self) -> Option<NullableColumn> {
+        match self {
+            Self::EventType | Self::Node | Self::Pid => None,
+            Self::CorrelationId => Some(NullableColumn::CorrelationId),
+            Self::Module => Some(NullableColumn::Module),
+            Self::Function => Some(NullableColumn::Function),
+            Self::File => Some(NullableColumn::File),
+        }
+    }
 }
 
 /// Columns that may be null, as indexes into a segment's arrays.

@@ -8,6 +8,7 @@ use crate::columns::{DictionaryColumn, NullableColumn};
 use crate::dictionary::Dictionary;
 use crate::index::SegmentIndex;
 use crate::names::Names;
+use crate::statistics::Statistics;
 use crate::sync::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use crate::validity::Validity;
 
@@ -141,6 +142,8 @@ pub struct Segment {
     pub columns: Columns,
     /// Over all rows so far.
     pub bounds: Bounds,
+    /// What its rows amount to, as far as somebody has asked.
+    pub statistics: Statistics,
     /// Bytes the open segment takes up, refreshed when rows are published.
     pub(crate) open_bytes: AtomicUsize,
     pub(crate) sealed: OnceLock<Sealed>,

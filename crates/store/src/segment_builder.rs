@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::event_id::EventId;
 use crate::row::{RowCodes, RowValues};
 use crate::segment::{Bounds, Columns, ProducerRange, Sealed, Segment, TextColumn};
+use crate::statistics::Statistics;
 use crate::sync::{AtomicUsize, Ordering};
 use crate::validity::Validity;
 
@@ -196,6 +197,7 @@ impl SegmentBuilder {
             base_seq,
             columns,
             bounds: Bounds::new(),
+            statistics: Statistics::default(),
             open_bytes: AtomicUsize::new(0),
             sealed: OnceLock::new(),
             index: OnceLock::new(),

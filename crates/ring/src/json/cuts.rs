@@ -77,7 +77,8 @@ fn write_path(
     Ok(())
 }
 
-fn is_identifier(key: &str) -> bool {
+/// Whether a path names the key as it is, and not in quotes: letters, digits, `_` and `$`, no digit first.
+pub fn is_identifier(key: &str) -> bool {
     let mut bytes = key.bytes();
     let is_start = |byte: u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'$');
     bytes.next().is_some_and(is_start) && bytes.all(|byte| is_start(byte) || byte.is_ascii_digit())

@@ -2,7 +2,7 @@
 
 pub(crate) mod capture;
 mod check;
-mod cuts;
+pub(crate) mod cuts;
 pub(crate) mod scalar;
 
 pub(crate) mod emit;
