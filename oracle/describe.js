@@ -6,7 +6,7 @@ import { invalidArgument, isPlainArgument, rejectUnknownKeys } from './errors.js
 import { COLUMNS, formatPath, resolveField } from './fields.js'
 import { compareInTime } from './order.js'
 import { compileQuery, requireCount } from './query.js'
-import { compareScalars, compareText, isInteger, isScalar, scalarKey } from './values.js'
+import { compareScalars, compareText, eventIdBits, isInteger, isScalar, scalarKey } from './values.js'
 
 /** @typedef {import('../index.js').Event} Event */
 
@@ -86,16 +86,17 @@ function typeName(value) {
 
 /**
  * @param {any[]} values scalars
+ * @param {(value: any) => any} [orderOf] what ties are ordered by; default: the value
  * @returns {{ value: any, count: number }[]} the most frequent first, ties by value
  */
-function countBy(values) {
+function countBy(values, orderOf = (value) => value) {
   /** @type {Map<string, { value: any, count: number }>} */
   const counts = new Map()
   for (const value of values) {
     const key = scalarKey(value)
     counts.set(key, { value: counts.get(key)?.value ?? value, count: (counts.get(key)?.count ?? 0) + 1 })
   }
-  return [...counts.values()].sort((a, b) => b.count - a.count || compareScalars(a.value, b.value))
+  return [...counts.values()].sort((a, b) => b.count - a.count || compareScalars(orderOf(a.value), orderOf(b.value)))
 }
 
 /**
@@ -116,5 +117,5 @@ export function fieldValues(log, name, options) {
   const query = compileQuery(filters, { limit: 0, where: 'options.filters' })
   const values = log.events.filter(query.matches).map(field.read).filter(isScalar)
   const wanted = prefix === undefined ? values : values.filter((value) => typeof value === 'string' && value.startsWith(prefix))
-  return countBy(wanted).slice(0, limit)
+  return countBy(wanted, field.kind === 'id' ? eventIdBits : undefined).slice(0, limit)
 }

@@ -110,6 +110,15 @@ export class OracleScope {
   }
 
   /**
+   * Puts rows into the log as the recording under test has answered with them, whatever their ids.
+   *
+   * @param {readonly import('../index.js').Event[]} events in `seq` order, from where the log ends
+   */
+  load(events) {
+    for (const { seq: _seq, ...row } of events) this.#shared.log.append(row)
+  }
+
+  /**
    * Evicts everything before a position, as the recording under test has done.
    *
    * @param {bigint} seq the first that stays

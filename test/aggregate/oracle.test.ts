@@ -4,6 +4,7 @@ import { open, type AggregateOptions, type EventInput, type Kinescope } from 'ki
 import { expect, test } from 'vitest'
 import { openOracle } from '../../oracle/index.js'
 import { aggregations, integers, logs, texts, type InputEvent } from '../support/arbitraries.js'
+import { comparableGroups, keysOf } from '../support/comparable.js'
 import { exact } from '../query/exact.js'
 
 const SEED = Number(process.env['KINESCOPE_SEED'] ?? Date.now() % 2 ** 31)
@@ -12,12 +13,6 @@ const CASES = Number(process.env['KINESCOPE_CASES'] ?? 300)
 const LIMITS = { maxEventBytes: 2 ** 16 }
 
 type Options = Record<string, unknown>
-type Row = Record<string, unknown>
-
-/** Names of the columns that come of `groupBy`. */
-function keysOf({ groupBy }: Options): string[] {
-  return ((groupBy ?? []) as unknown[]).flatMap((key) => (key === 'mfa' ? ['module', 'function', 'arity'] : typeof key === 'object' ? ['time_bucket'] : [key as string]))
-}
 
 /** Conditions on columns of numbers, and on keys of any kind. */
 function havings(options: Options): fc.Arbitrary<Options> {
@@ -51,12 +46,6 @@ async function store(scope: Kinescope, oracle: ReturnType<typeof openOracle>, in
   expect(await scope.dataAccess.storeEvents(given)).toEqual(await oracle.dataAccess.storeEvents(given))
 }
 
-/** Which of several equal numbers a key shows is not said: 0 or -0, an integer or a float beyond 2^53. */
-function comparable(rows: Row[], keys: string[]): string[] {
-  const plain = (value: unknown) => (typeof value === 'number' && Number.isInteger(value) ? BigInt(value) : value)
-  return rows.map((row) => exact(Object.fromEntries(Object.entries(row).map(([name, value]) => [name, keys.includes(name) ? plain(value) : value]))))
-}
-
 test(`a random aggregate has the oracle's groups in its order (KINESCOPE_SEED=${SEED})`, { timeout: 60_000 + CASES * 200 }, async () => {
   const seen = { rows: 0, values: 0 }
   const property = fc.asyncProperty(cases, async ({ inputs, asked, segmentEvents }) => {
@@ -68,8 +57,7 @@ test(`a random aggregate has the oracle's groups in its order (KINESCOPE_SEED=${
       using result = blocks ? scope.dataAccess.aggregateEventsSync(given) : await scope.dataAccess.aggregateEvents(given)
       const expected = oracle.dataAccess.aggregateEventsSync(options)
       const rows = result.rows()
-      const keys = keysOf(options)
-      expect(comparable(rows, keys), exact(options)).toEqual(comparable(expected.rows(), keys))
+      expect(comparableGroups(rows, options), exact(options)).toEqual(comparableGroups(expected.rows(), options))
       expect({ snapshot: result.snapshot, lost: result.lost, quantileError: result.quantileError }).toEqual({ snapshot: expected.snapshot, lost: expected.lost, quantileError: 0 })
       expect(result.table.numRows).toBe(rows.length)
       seen.rows += rows.length

@@ -259,8 +259,10 @@ struct Question {
 
 impl Question {
     fn run(self, cancel: &Cancel) -> Result<NativeAggregate, Error> {
-        let answer = aggregate(&self.aggregate, &self.asker.snapshot()?, cancel)?;
-        let lost = self.asker.lost(&self.aggregate.filter);
+        let snapshot = self.asker.snapshot()?;
+        let answer = aggregate(&self.aggregate, &snapshot, cancel)?;
+        let filter = &self.aggregate.filter;
+        let lost = self.asker.lost(filter, snapshot.first_seq());
         Ok(NativeAggregate::new(answer, lost, self.leases))
     }
 }

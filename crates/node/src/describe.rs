@@ -151,7 +151,7 @@ impl NativeStore {
                 segments: segments.into_iter().map(segment).collect(),
                 truncated: is_truncated,
                 snapshot: BigInt::from(snapshot.watermark),
-                lost: losses(&asker.lost(&Default::default())),
+                lost: losses(&asker.lost(&Default::default(), snapshot.first_seq())),
             })
         })
     }

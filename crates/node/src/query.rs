@@ -154,6 +154,7 @@ impl Asker {
         cancel: &Cancel,
     ) -> Result<(Answer, Vec<LossRange>), Error> {
         let snapshot = self.snapshot()?;
+        let first_seq = snapshot.first_seq();
         let mut query = Cow::Borrowed(query);
         if let Some(id) = trace {
             // A later page sees the trace as its first page did.
@@ -163,15 +164,18 @@ impl Asker {
             query.to_mut().filter.seqs = Some(Arc::new(seqs));
         }
         let answer = execute(&query, snapshot, cancel)?;
-        let lost = self.lost(&query.filter);
+        let lost = self.lost(&query.filter, first_seq);
         Ok((answer, lost))
     }
 
-    /// What is missing from the filter's time range.
-    pub(crate) fn lost(&self, filter: &Filter) -> Vec<LossRange> {
+    /// What is missing from the filter's time range in a snapshot that starts at `first_seq`.
+    pub(crate) fn lost(&self, filter: &Filter, first_seq: u64) -> Vec<LossRange> {
         let timestamps = filter.timestamps.clone().unwrap_or(i64::MIN..i64::MAX);
         let shared = self.entry.store.shared();
-        shared.lost_between(timestamps.start, timestamps.end)
+        let lost = shared.lost_between(timestamps.start, timestamps.end);
+        lost.into_iter()
+            .filter_map(|range| range.before(first_seq))
+            .collect()
     }
 }
 

@@ -60,6 +60,21 @@ pub struct LossRange {
 }
 
 impl LossRange {
+    /// What this says of a snapshot whose first row has `first_seq`: what retention has evicted since is still there.
+    #[must_use]
+    pub fn before(mut self, first_seq: u64) -> Option<Self> {
+        if self.cause == LossCause::Retention && self.last >= first_seq {
+            if self.first >= first_seq {
+                return None;
+            }
+            // Positions in the log are dense.
+            let since = self.last + 1 - first_seq;
+            self.count = self.count.saturating_sub(since);
+            self.last = first_seq - 1;
+        }
+        Some(self)
+    }
+
     fn absorb(&mut self, other: &Self) {
         self.count += other.count;
         self.first = self.first.min(other.first);
