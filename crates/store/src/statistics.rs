@@ -6,10 +6,6 @@ use std::sync::OnceLock;
 use crate::columns::DictionaryColumn;
 use crate::segment::Segment;
 
-/// Dictionaries of more texts are counted again each time: the counts of nearly as many texts as rows would take up memory
-/// that nothing accounts for.
-const KEPT_CODES_MAX: usize = 1 << 16;
-
 /// Types of values in `data`, as indexes into [`PathCount::counts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
@@ -56,7 +52,6 @@ pub struct Payloads {
 /// Counts over all rows of a sealed segment.
 #[derive(Default)]
 pub struct Statistics {
-    codes: [OnceLock<Box<[u32]>>; DictionaryColumn::COUNT],
     /// Filled by who reads JSON.
     pub payloads: OnceLock<Payloads>,
 }
@@ -64,20 +59,16 @@ pub struct Statistics {
 impl Segment {
     /// How many of the first `rows` rows have each code of a column.
     pub fn code_counts(&self, column: DictionaryColumn, rows: usize) -> Cow<'_, [u32]> {
-        let is_whole = self.sealed().is_some_and(|sealed| sealed.rows == rows);
-        let dictionary = &self.columns.dictionaries[column as usize];
-        if is_whole && dictionary.len() <= KEPT_CODES_MAX {
-            let kept = &self.statistics.codes[column as usize];
-            Cow::Borrowed(kept.get_or_init(|| self.count_codes(column, rows)))
-        } else {
-            Cow::Owned(self.count_codes(column, rows).into_vec())
+        let counted = self.index().filter(|index| index.rows() == rows);
+        match counted.map(|index| &index.codes[column as usize]) {
+            Some(codes) => Cow::Borrowed(&codes.counts()[..codes.absent() as usize]),
+            None => Cow::Owned(self.count_codes(column, rows)),
         }
     }
 
-    fn count_codes(&self, column: DictionaryColumn, rows: usize) -> Box<[u32]> {
+    fn count_codes(&self, column: DictionaryColumn, rows: usize) -> Vec<u32> {
         let codes = self.columns.codes[column as usize].slice(rows);
-        let mut counts =
-            vec![0u32; self.columns.dictionaries[column as usize].len()].into_boxed_slice();
+        let mut counts = vec![0u32; self.columns.dictionaries[column as usize].len()];
         let mut count = |code: i32| {
             if let Some(count) = counts.get_mut(code as usize) {
                 *count += 1;
