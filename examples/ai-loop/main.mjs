@@ -23,10 +23,7 @@ async function recordService() {
   const risk = startRiskThread(scope)
   const server = createServer(scope.recorder, risk.riskOf)
   const url = await server.listen({ port: 0, host: '127.0.0.1' })
-  const log = process.stdout.write
-  process.stdout.write = process.stderr.write.bind(process.stderr)
-  await putUnderLoad({ url, seconds: SECONDS, progress: () => `${scope.stats().recorded} events` })
-  process.stdout.write = log
+  await putUnderLoad({ url, seconds: SECONDS, progress: () => `${scope.stats().recorded} events`, out: process.stderr })
   await server.close()
   await risk.stop()
   await scope.flush()

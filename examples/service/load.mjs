@@ -18,17 +18,18 @@ function requestMix() {
 }
 
 /**
- * @param {{ url: string, seconds: number, progress: () => string }} options `progress` is asked for its line every half
- * second on a terminal, where the line is rewritten, and every second elsewhere.
+ * @param {{ url: string, seconds: number, progress: () => string, out?: NodeJS.WriteStream }} options `progress` is asked
+ * for its line every half second on a terminal, where the line is rewritten, and every second elsewhere. `out` is where it
+ * goes, by default stdout.
  */
-export async function putUnderLoad({ url, seconds, progress }) {
-  const terminal = process.stdout.isTTY
-  const show = () => process.stdout.write(terminal ? `\r\u001b[2K${progress()}` : `${progress()}\n`)
+export async function putUnderLoad({ url, seconds, progress, out = process.stdout }) {
+  const terminal = out.isTTY
+  const show = () => out.write(terminal ? `\r\u001b[2K${progress()}` : `${progress()}\n`)
   const timer = setInterval(show, terminal ? 500 : 1000)
   try {
     return await autocannon({ url, duration: seconds, connections: 32, workers: 1, requests: requestMix() })
   } finally {
     clearInterval(timer)
-    if (terminal) process.stdout.write('\r\u001b[2K')
+    if (terminal) out.write('\r\u001b[2K')
   }
 }

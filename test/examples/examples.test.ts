@@ -1,5 +1,6 @@
 /** The examples run as their readers run them, for a second each. */
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 
@@ -35,4 +36,43 @@ test('the AI loop: latency of functions, groups of errors, and a trace as a sequ
   expect(steps[0]!.value).toMatchObject({ atUs: 0, type: 'function_entry', parent: null })
   // Every exit names its entry, and every step but the first comes from an earlier one.
   for (const [index, { value }] of steps.entries()) expect(index === 0 ? -1 : value.parent).toBeLessThan(index)
+})
+
+test('the alerts: bursts of errors and slow calls, each with its trace', () => {
+  const alerts = run('alerts').trimEnd().split('\n').map((line) => JSON.parse(line) as { kind: string; call: string; correlationId: string; calls: { call: string; ended: string; error?: string }[] })
+  expect(new Set(alerts.map(({ kind }) => kind))).toEqual(new Set(['slow', 'burst']))
+  const burst = alerts.findLast(({ kind, call }) => kind === 'burst' && call === 'catalog.loadProduct')
+  expect(burst!.calls).toContainEqual(expect.objectContaining({ call: 'catalog.loadProduct', ended: 'reject', error: 'no product is called unicorn' }))
+  // What set off the alert is part of the trace that comes with it.
+  for (const { call, calls } of alerts) expect(calls.map(({ call: name }) => name)).toContain(call)
+})
+
+test('the live view: follows, pauses, looks back, and resumes where it was and at now', async ({ onTestFinished }) => {
+  const view = spawn(process.execPath, ['examples/live-view/main.mjs'], { cwd: root, stdio: ['pipe', 'pipe', 'inherit'] })
+  onTestFinished(() => void view.kill())
+  const exited = once(view, 'exit')
+  let shown = ''
+  view.stdout.setEncoding('utf8').on('data', (text: string) => {
+    shown += text
+  })
+  /** Until this is shown after what was shown before. */
+  const until = async (pattern: RegExp): Promise<void> => {
+    const start = shown.length
+    while (!pattern.test(shown.slice(start))) await once(view.stdout, 'data')
+  }
+  await until(/→ warehouse\.pick\("\w+", \d\)/)
+  view.stdin.write('p')
+  await until(/── paused, \d+ positions behind/)
+  view.stdin.write('l')
+  await until(/source .*warehouse\.mjs:\d+\n(.*\n)* *> +\d+ .*function pick\(/)
+  expect(shown).toMatch(/ {3}stack\n( {5}warehouse\.pick\/2\n)? {3}state\n( {5}\w+ = .*\n)*/)
+  view.stdin.write('r')
+  await until(/── resuming where it was, \d+ positions and \d+ ms behind(.*\n)*.*← warehouse\.pick/)
+  expect(shown).not.toContain('left out')
+  view.stdin.write('p')
+  await until(/── paused/)
+  view.stdin.write('n')
+  await until(/── resuming at now\n {3}… \d+ positions of the log left out: skipped(.*\n)*.*warehouse\.pick/)
+  view.stdin.write('q')
+  expect(await exited).toEqual([0, null])
 })

@@ -2,6 +2,7 @@
 
 use arrow_array::RecordBatch;
 use arrow_ipc::writer::{FileWriter, StreamWriter};
+use kinescope_store::columns::event_schema;
 use kinescope_store::{Error, ErrorCode, Snapshot, arrow_view};
 
 use crate::cancel::Cancel;
@@ -306,14 +307,27 @@ pub fn batch_of(
     items: Option<&[SettledItem]>,
 ) -> Result<(RecordBatch, usize), Error> {
     let locator = Locator::new(snapshot);
-    let is_shared = items.is_none()
-        && seqs.len() >= SHARED_RUN_MIN_ROWS
-        && run_length(seqs, &locator) == seqs.len();
-    if is_shared {
-        shared(seqs[0], seqs.len(), &locator).map(|batch| (batch, 0))
-    } else {
-        gather(seqs, &locator, items)
-    }
+    let is_run = seqs.len() >= SHARED_RUN_MIN_ROWS && run_length(seqs, &locator) == seqs.len();
+    let columns = match items {
+        None => Some((0..event_schema().fields().len()).collect::<Vec<_>>()),
+        Some(items) => items.iter().map(whole_column).collect(),
+    };
+    let Some(columns) = columns.filter(|_| is_run) else {
+        return gather(seqs, &locator, items);
+    };
+    let batch = shared(seqs[0], seqs.len(), &locator)?;
+    let projected = batch.project(&columns).map_err(|error| {
+        Error::new(
+            ErrorCode::Io,
+            format!("a run's columns are not valid Arrow: {error}"),
+        )
+    });
+    projected.map(|batch| (batch, 0))
+}
+
+/// The column of the public schema that an item is, as it is.
+fn whole_column(item: &SettledItem) -> Option<usize> {
+    item.column.filter(|_| item.settled == SettledType::Column)
 }
 
 /// How many rows from the first on are neighbours in one segment.
