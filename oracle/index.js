@@ -3,11 +3,12 @@
  * The pure-JavaScript path: the public contract over arrays of plain objects, slow and obvious. Tests compare the product
  * with it, and benchmarks race against it. It is not part of the package.
  *
- * What it leaves out: Arrow tables, rings and their losses, sampling, coarse time, cuts for `size`, streams.
+ * What it leaves out: Arrow tables, rings and their losses, sampling, coarse time, cuts for `size`.
  */
 import { hostname } from 'node:os'
 import { invalidArgument, isPlainArgument, rejectUnknownKeys } from './errors.js'
 import { OracleDataAccess } from './data-access.js'
+import { OracleEventStreamer } from './event-streamer.js'
 import { OracleRecorder } from './recorder.js'
 import { Log } from './store.js'
 
@@ -70,6 +71,7 @@ export class OracleScope {
     }
     this.recorder = this.addProducer('main')
     this.dataAccess = new OracleDataAccess(this.#shared)
+    this.eventStreamer = new OracleEventStreamer(this.#shared)
   }
 
   /**

@@ -55,6 +55,8 @@ export class Log {
   events = []
   evicted = new Evicted()
   closed = false
+  /** Called after each event. @type {Set<() => void>} */
+  watchers = new Set()
   #maxEvents
   #lossSequence = 0
 
@@ -79,6 +81,7 @@ export class Log {
     const event = { seq: this.watermark, ...row }
     this.events.push(event)
     if (this.events.length > this.#maxEvents + Math.floor(this.#maxEvents / 8)) this.evictBefore(this.watermark - BigInt(this.#maxEvents))
+    for (const wake of this.watchers) setImmediate(wake)
     return event
   }
 

@@ -203,7 +203,8 @@ export function filters(): fc.Arbitrary<Query> {
   return fc.tuple(few, fc.option(ranges(), { nil: {}, freq: 2 })).map(([a, b]) => ({ ...a, ...b }))
 }
 
-function projections(): fc.Arbitrary<unknown[]> {
+/** Projections of fields, with and without a type; no field twice. */
+export function projections(): fc.Arbitrary<unknown[]> {
   const item = fc.oneof(fields(), fc.record({ field: fields(), as: pick(['i64', 'f64', 'bool', 'utf8', 'json']) }))
   const keyOf = (chosen: unknown) => {
     const name = typeof chosen === 'string' ? chosen : (chosen as { field: string }).field
