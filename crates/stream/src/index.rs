@@ -135,6 +135,7 @@ fn found(one: &Wanting, mut candidates: Vec<u32>, rows: Rows<'_>) -> Found {
         candidates = left.iter().map(|row| row as u32).collect();
     }
     let base = rows.segment.base_seq;
+    let matches = candidates.len();
     let wanted = one.wanted.unwrap_or(usize::MAX);
     let scanned = candidates
         .get(wanted)
@@ -151,6 +152,8 @@ fn found(one: &Wanting, mut candidates: Vec<u32>, rows: Rows<'_>) -> Found {
             .collect(),
         scanned,
         ends_segment: end_of_segment == Some(scanned),
+        rows: rows.count - (one.from - base) as usize,
+        matches,
     }
 }
 

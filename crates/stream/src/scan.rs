@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use kinescope_query::Filter;
+use kinescope_query::bitmap::Bitmap;
 use kinescope_query::filter::matching_rows;
 use kinescope_store::{Part, Segment, Snapshot};
 
@@ -38,6 +39,10 @@ pub(crate) enum Found {
         scanned: u64,
         /// Whether that is the end of a segment that grows no more.
         ends_segment: bool,
+        /// How many rows were looked at.
+        rows: usize,
+        /// How many of them match, wanted or not.
+        matches: usize,
     },
     /// The log has no rows up to this position.
     Hole(u64),
@@ -75,10 +80,11 @@ pub(crate) fn scan(filter: &Filter, segments: &Segments<'_>, stretch: Stretch) -
     let end = rows.min(first.saturating_add(stretch.rows_max));
     let matching = matching_rows(filter, &Part::of_rows(segment, first..end));
     let wanted = stretch.wanted.unwrap_or(usize::MAX);
+    let matches = matching.as_ref().map_or(0, Bitmap::count);
     let mut seqs = Vec::new();
     let mut scanned = segment.base_seq + end as u64;
     if let Some(matching) = matching {
-        seqs.reserve(matching.count().min(wanted));
+        seqs.reserve(matches.min(wanted));
         for row in matching.iter() {
             let seq = segment.base_seq + row as u64;
             if seqs.len() == wanted {
@@ -95,6 +101,8 @@ pub(crate) fn scan(filter: &Filter, segments: &Segments<'_>, stretch: Stretch) -
         seqs,
         scanned,
         ends_segment: end_of_segment == Some(scanned),
+        rows: end - first,
+        matches,
     }
 }
 

@@ -16,6 +16,8 @@ use crate::settings::{Settings, StreamQuery};
 const AT_ONCE: Duration = Duration::from_millis(1);
 /// Rows of a first look.
 const PACE_ROWS: usize = 64 << 10;
+/// Rows of a look for a few matches, at least: fewer cost hardly less.
+const LIKELY_ROWS_MIN: usize = 2 << 10;
 /// The least and the most of later ones.
 const PACE_RANGE_ROWS: (usize, usize) = (1 << 10, 16 << 20);
 /// How long one subscription's look may keep the others waiting, roughly.
@@ -146,6 +148,8 @@ pub(crate) struct State {
     /// Delivers everything below, and ends.
     end_at: Option<u64>,
     pace_rows: usize,
+    /// Rows that were looked at for a match, lately.
+    rows_per_match: usize,
     /// Events taken.
     pub(crate) delivered: u64,
     /// Positions in gaps that were no wish of the consumer's.
@@ -185,6 +189,7 @@ impl State {
             told: false,
             end_at: None,
             pace_rows: PACE_ROWS,
+            rows_per_match: 1,
             delivered: 0,
             lost: 0,
             announced: false,
@@ -358,9 +363,14 @@ impl State {
 
     fn stretch(&self, end: u64, wanted: Option<usize>) -> Stretch {
         let left = usize::try_from(end - self.scanned).unwrap_or(usize::MAX);
+        // What is found beyond what is wanted has to be found again.
+        let likely = wanted.map_or(usize::MAX, |wanted| {
+            let rows = wanted.saturating_mul(self.rows_per_match);
+            rows.saturating_add(rows / 4).max(LIKELY_ROWS_MIN)
+        });
         Stretch {
             from: self.scanned,
-            rows_max: self.pace_rows.min(left),
+            rows_max: self.pace_rows.min(likely).min(left),
             wanted,
         }
     }
@@ -495,8 +505,15 @@ impl State {
                 seqs,
                 scanned,
                 ends_segment,
+                rows,
+                matches,
             }) => {
                 self.scanned = scanned;
+                // Without a match it looks further next time.
+                self.rows_per_match = match matches {
+                    0 => self.rows_per_match.saturating_mul(2).max(rows),
+                    _ => rows.div_ceil(matches),
+                };
                 self.cut = ends_segment && self.settings.batch_size == 0;
                 if self.pending.is_empty() && !seqs.is_empty() {
                     self.waiting_since = Some(view.now);
