@@ -6,7 +6,7 @@ import { closedError } from './errors.js'
 import { callNative } from './native.js'
 
 /** Through these an apache-arrow `Data` reaches its memory. */
-const MEMORY_FIELDS = ['values', 'valueOffsets', 'nullBitmap', 'typeIds']
+const MEMORY_FIELDS = ['values', 'valueOffsets', 'nullBitmap', 'typeIds'] as const
 
 /** Reads an answer's columns on first use, and revokes them on release. */
 export class HeldColumns {
@@ -59,7 +59,7 @@ export class HeldColumns {
     // Whoever holds the table or a vector of it must not go on reading; slices have data of their own.
     const revoked = { get: refuse, configurable: true }
     for (const data of [...(this.#made?.data ?? []), ...this.#ofRecordBatch.splice(0)]) {
-      for (const field of MEMORY_FIELDS) Object.defineProperty(data, field, revoked)
+      for (const field of MEMORY_FIELDS) if (data[field] !== undefined) Object.defineProperty(data, field, revoked)
     }
     this.#made = undefined
     this.#recordBatch = undefined
