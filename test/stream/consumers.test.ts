@@ -307,6 +307,18 @@ describe('what ends it', () => {
     expect(listener.at(-1)!.toSeq).toBe(99n)
   })
 
+  test('closing the recording ends waits that nothing is left for', async () => {
+    const own = await open()
+    const subscription = own.eventStreamer.subscribe({ batchSize: 1 })
+    const iterator = subscription[Symbol.asyncIterator]()
+    const asked = [iterator.next(), iterator.next(), iterator.next()]
+    record(own, 1)
+    await own.close()
+    const results = await Promise.all(asked)
+    expect(results.map(({ done }) => done)).toEqual([false, true, true])
+    await subscription.closed
+  })
+
   test('unknown ids are told', async () => {
     const { eventStreamer } = scope
     const subscription = eventStreamer.subscribe()

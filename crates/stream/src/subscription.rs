@@ -79,7 +79,12 @@ impl Subscription {
 
     /// Takes the next batch that is ready, which moves the cursor behind it.
     pub fn take(&self) -> Option<StreamBatch> {
-        self.with(State::take)?
+        let (batch, is_over) = self.with(|state| (state.take(), state.is_over()))?;
+        if is_over {
+            // Nobody may ask any more, and the delivery thread is what ends it.
+            self.hub.bell.ring(&self.hub.log);
+        }
+        batch
     }
 
     /// Whether it is there, and moves.
