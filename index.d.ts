@@ -281,6 +281,11 @@ export interface Stats {
   readonly sampledOut: number
   /** Recording calls made after `close()`. */
   readonly afterClose: number
+  /**
+   * Events of the log that an index covers, `events_lost` rows included. Indexes are built in the background; queries answer
+   * the same without them, and take longer.
+   */
+  readonly indexed: number
   /** Segments in memory, the one being written included. */
   readonly segments: number
   /** Bytes of events, indexes and dictionaries in memory; rings are not counted. */

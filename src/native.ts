@@ -54,6 +54,7 @@ export interface NativeStats {
   unbalanced: number
   sampledOut: number
   afterClose: number
+  indexed: number
   segments: number
   memoryBytes: number
   subscriptions: number

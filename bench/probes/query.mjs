@@ -1,5 +1,6 @@
 /** What questions to a recording take, of events that come in as Arrow tables. */
 import { freemem } from 'node:os'
+import { setTimeout } from 'node:timers/promises'
 import { openForTiming, sumLost } from '../lib/scope.mjs'
 import { measureAskings } from '../query/asking.mjs'
 import { tableOf } from '../query/arrow.mjs'
@@ -27,11 +28,18 @@ export async function measure({ variant, quick, questions, ...sizes }) {
   const events = variant === 'many' ? (sizes.many ?? manyEvents()) : sizes.events
   const scope = await openForTiming(OPTIONS)
   const seconds = await load(scope, events)
+  await untilIndexed(scope)
   const { stored, evicted, lost, memoryBytes } = scope.stats()
   if (stored !== events || evicted > 0 || sumLost(lost) > 0) throw new Error(`of ${events} events ${stored} are stored`)
   const samples = await measureAskings(askingsOf(scope.dataAccess), { events, quick, questions })
   await scope.close()
   return { ...samples, events, eventsPerSecond: events / seconds, bytes: memoryBytes / events }
+}
+
+/** Queries are measured as they are once recording has paused for a while. */
+async function untilIndexed(scope) {
+  const rows = (await scope.dataAccess.queryEvents({ limit: 0 })).totalMatches
+  while (scope.stats().indexed < rows) await setTimeout(50)
 }
 
 /** @returns {number} Events for which there is memory enough. */

@@ -81,6 +81,8 @@ pub struct NativeStats {
     pub sampled_out: f64,
     /// Recorded after the recording was closed.
     pub after_close: f64,
+    /// Rows that an index covers.
+    pub indexed: f64,
     /// Segments.
     pub segments: f64,
     /// Bytes of all segments.
@@ -231,6 +233,7 @@ impl NativeStore {
             unbalanced: count(stats.unbalanced),
             sampled_out: count(stats.sampled_out),
             after_close: count(stats.after_close),
+            indexed: count(stats.indexed),
             segments: count(stats.segments),
             memory_bytes: count(stats.memory_bytes),
             subscriptions: count(self.entry.streams.count() as u64),

@@ -1,5 +1,7 @@
 //! Finds texts by a part in lower case, many short ones at a time.
 
+use kinescope_store::json;
+use memchr::memchr;
 use memchr::memmem::Finder;
 
 /// Bytes that are searched at once: they stay within a core's first cache.
@@ -42,11 +44,25 @@ impl<'a> LowerCase<'a> {
             // Before the letters of ASCII are lowered with the rest: the lower case of a sigma depends on its neighbours.
             self.batch.extend_from_slice(text.to_lowercase().as_bytes());
         }
+        self.end(number);
+    }
+
+    fn end(&mut self, number: u32) {
         self.ends.push((self.batch.len(), number));
         self.batch.push(SEPARATOR);
         if self.batch.len() >= BATCH_BYTES {
             self.search();
         }
+    }
+
+    /// Adds the inside of a JSON string literal; numbers ascend.
+    pub(crate) fn add_literal(&mut self, literal: &[u8], number: u32) {
+        if literal.is_ascii() && memchr(b'\\', literal).is_none() {
+            self.batch.extend_from_slice(literal);
+            return self.end(number);
+        }
+        let text = std::str::from_utf8(literal).unwrap_or_default();
+        self.add(&json::unescape(text), number);
     }
 
     fn search(&mut self) {

@@ -284,12 +284,12 @@ fn retain_texts(texts: &Texts, test: &Test, rows: Rows<'_>, candidates: &mut Bit
                 }
             }
         }
-        (TextValues::Spans(_), _) => {
+        (TextValues::Spans { .. }, _) => {
             candidates.intersect_set(has_text);
             let data = &rows.segment.columns.data;
             candidates.retain_rows(|row| {
                 let slot = texts.slots.of(row);
-                slot.is_some_and(|slot| test.holds(&Scalar::Text(texts.at(slot, row, data))))
+                slot.is_some_and(|slot| test.holds(&Scalar::Text(texts.at(slot, data))))
             });
         }
     }

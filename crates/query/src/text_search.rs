@@ -2,7 +2,9 @@
 
 use kinescope_store::columns::{DictionaryColumn, NullableColumn};
 use kinescope_store::index::packed::Packed;
-use kinescope_store::index::paths::{PathIndex, PathNode, TextValues, Texts};
+use kinescope_store::index::paths::{
+    LowerTexts, PathIndex, PathNode, RowSet, TextValues, Texts, span_bytes,
+};
 use memchr::memmem::Finder;
 
 use crate::bitmap::Bitmap;
@@ -157,10 +159,22 @@ impl Search<'_> {
                     slot.is_some_and(|slot| accepted.binary_search(&code_at(codes, slot)).is_ok())
                 });
             }
-            TextValues::Spans(_) => {
-                for row in found.iter() {
-                    if let Some(slot) = texts.slots.of(row) {
-                        search.add(&texts.at(slot, row, data), row as u32);
+            TextValues::Spans {
+                lower: Some(lower), ..
+            } => found.intersect_listed(&rows_with(&self.finder, lower)),
+            TextValues::Spans { spans, .. } => {
+                match texts.slots.rows() {
+                    RowSet::Listed(rows) => {
+                        for (&row, &span) in rows.iter().zip(spans) {
+                            if found.contains(row as usize) {
+                                search.add_literal(span_bytes(data, span), row);
+                            }
+                        }
+                    }
+                    RowSet::Bits(_) => {
+                        for row in found.iter() {
+                            search.add_literal(span_bytes(data, spans[row]), row as u32);
+                        }
                     }
                 }
                 found.intersect_listed(&search.finish());
@@ -202,6 +216,23 @@ impl Search<'_> {
             found
         });
     }
+}
+
+/// The rows whose text contains what the finder looks for, ascending.
+fn rows_with(finder: &Finder<'_>, lower: &LowerTexts) -> Vec<u32> {
+    let mut rows = Vec::new();
+    let (mut from, mut next) = (0, 0);
+    while let Some(at) = finder.find(lower.texts.get(from..).unwrap_or_default()) {
+        let at = from + at;
+        next += lower.ends[next..].partition_point(|&end| (end as usize) < at);
+        let (Some(&row), Some(&end)) = (lower.rows.get(next), lower.ends.get(next)) else {
+            break;
+        };
+        rows.push(row);
+        from = end as usize + 1;
+        next += 1;
+    }
+    rows
 }
 
 fn code_at(codes: &Packed, slot: usize) -> u32 {

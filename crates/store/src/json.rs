@@ -178,7 +178,7 @@ fn item<'a>(array: &'a str, step: &str) -> Option<&'a str> {
 }
 
 /// The text behind a string literal's inside.
-pub(crate) fn unescape(raw: &str) -> Cow<'_, str> {
+pub fn unescape(raw: &str) -> Cow<'_, str> {
     if !raw.contains('\\') {
         return Cow::Borrowed(raw);
     }

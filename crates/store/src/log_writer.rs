@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::area::AreaPool;
 use crate::columns::DictionaryColumn;
@@ -35,9 +36,11 @@ impl KnownCodes {
     }
 }
 
-/// Rows from which on an open segment gets an index, and as many while nothing is recorded.
+/// Rows from which on an open segment gets an index.
 const HEAD_ROWS: usize = 65_536;
-const HEAD_ROWS_IDLE: usize = 1024;
+/// While nothing is recorded, what is there is indexed to its last row, again and again if it has to be; so much longer
+/// than that takes nothing is done then, which bounds it to a twentieth of a core.
+const IDLE_REST: u32 = 20;
 
 /// The index of the open segment's first rows.
 #[derive(Default)]
@@ -46,6 +49,8 @@ struct Head {
     bytes: u64,
     /// It is being built.
     is_pending: bool,
+    /// When that was done the last time, and what it took.
+    built: Option<(Instant, Duration)>,
 }
 
 /// The one writer of the log.
@@ -455,6 +460,7 @@ impl LogWriter {
             if let Some(rows) = indexed.head_rows {
                 self.head.is_pending = false;
                 self.head.bytes = indexed.bytes as u64;
+                self.head.built = Some((Instant::now(), indexed.took));
                 if indexed.base_seq == self.builder.segment().base_seq {
                     self.head.rows = rows;
                 }
@@ -488,7 +494,10 @@ impl LogWriter {
     /// Nothing has come for a while: what there is may as well be indexed.
     pub fn rest(&mut self) {
         self.count_indexes();
-        self.index_head(HEAD_ROWS_IDLE);
+        let has_rested = |&(at, took): &(Instant, Duration)| at.elapsed() >= took * IDLE_REST;
+        if self.head.built.as_ref().is_none_or(has_rested) {
+            self.index_head(1);
+        }
     }
 
     /// Whether the oldest segment has to go.

@@ -12,10 +12,23 @@ const TEXTS_MAX: usize = 65_536;
 /// A segment with more distinct texts in a column than this has no numbers for it.
 const TEXTS_OF_SEGMENT_MAX: usize = 16_384;
 
-/// Numbers by text, by [`DictionaryColumn`].
+/// Cells of a recording, at most.
+const CELLS_MAX: usize = 65_536;
+
+/// A cell by the numbers of its texts; none: absent.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct NamedCell {
+    pub(crate) event_type: u32,
+    pub(crate) module: Option<u32>,
+    pub(crate) function: Option<u32>,
+    pub(crate) arity: Option<u16>,
+}
+
+/// Numbers by text, by [`DictionaryColumn`], and by cell.
 #[derive(Default)]
 pub(crate) struct Names {
     columns: [Mutex<HashMap<Box<str>, u32, FixedState>>; DictionaryColumn::COUNT],
+    cells: Mutex<HashMap<NamedCell, u32, FixedState>>,
 }
 
 impl Names {
@@ -40,5 +53,25 @@ impl Names {
             })
         };
         texts.map(number).collect()
+    }
+
+    /// The numbers of a segment's cells; none when there are too many.
+    pub(crate) fn cell_numbers(
+        &self,
+        cells: impl Iterator<Item = Option<NamedCell>>,
+    ) -> Option<Box<[u32]>> {
+        let mut known = lock(&self.cells);
+        let number = |cell: Option<NamedCell>| {
+            let cell = cell?;
+            if let Some(&number) = known.get(&cell) {
+                return Some(number);
+            }
+            let number = known.len() as u32;
+            (known.len() < CELLS_MAX).then(|| {
+                known.insert(cell, number);
+                number
+            })
+        };
+        cells.map(number).collect()
     }
 }

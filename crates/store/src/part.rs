@@ -7,6 +7,9 @@ use crate::index::SegmentIndex;
 use crate::names::Names;
 use crate::segment::Segment;
 
+/// Rows of a part without an index, at most: they are looked at one by one, and a query can be stopped between two parts.
+const UNINDEXED_ROWS_MAX: usize = 65_536;
+
 /// A stretch of a segment's rows, all of them visible.
 #[derive(Clone, Debug)]
 pub struct Part<'a> {
@@ -35,7 +38,8 @@ impl<'a> Part<'a> {
         self.index.filter(is_whole)
     }
 
-    /// The visible rows of a segment, in two parts where the index has been built of an open segment's first rows.
+    /// The visible rows of a segment: those that an index covers, which may be the first ones of an open segment, and the
+    /// others.
     pub(crate) fn of(
         segment: &'a Arc<Segment>,
         visible: usize,
@@ -44,19 +48,18 @@ impl<'a> Part<'a> {
         let head = head.filter(|head| head.is_of(segment));
         let index = segment.index().or_else(|| head.map(|head| &head.index));
         let covered = index.map_or(0, |index| index.rows().min(visible));
-        let indexed = Self {
+        let indexed = (covered > 0).then_some(Self {
             segment,
             rows: 0..covered,
             index,
-        };
-        let rest = Self {
+        });
+        let rest = (covered..visible).step_by(UNINDEXED_ROWS_MAX);
+        let rest = rest.map(move |start| Self {
             segment,
-            rows: covered..visible,
+            rows: start..visible.min(start + UNINDEXED_ROWS_MAX),
             index: None,
-        };
-        [indexed, rest]
-            .into_iter()
-            .filter(|part| !part.rows.is_empty())
+        });
+        indexed.into_iter().chain(rest)
     }
 }
 

@@ -313,6 +313,13 @@ impl Snapshot {
             .collect()
     }
 
+    /// Rows that an index covers.
+    pub fn indexed_rows(&self) -> u64 {
+        let parts = self.parts();
+        let indexed = parts.iter().filter(|part| part.index.is_some());
+        indexed.map(|part| part.rows.len() as u64).sum()
+    }
+
     /// This snapshot below an earlier watermark.
     #[must_use]
     pub fn at(self, watermark: u64) -> Self {

@@ -1,5 +1,7 @@
 //! Quantiles of bounded relative error.
 
+use std::cmp::Ordering;
+
 /// Bits of a float's fraction that its bucket keeps.
 const FRACTION_BITS: u32 = 5;
 
@@ -17,6 +19,9 @@ const SUBNORMAL_SCALE_BITS: i32 = 64;
 pub struct Sketch {
     /// Ascending; none is empty.
     pages: Vec<Page>,
+    /// What has been merged in as buckets, ascending: lists of a few hundred bytes are merged front to back, which is kind to
+    /// the cache where there are thousands of sketches. Besides what is in the pages.
+    listed: Vec<Bucket>,
     total: u64,
 }
 
@@ -38,7 +43,9 @@ impl Sketch {
 
     /// Adds everything that was added to another.
     pub fn merge(&mut self, other: &Self) {
-        self.total += other.total;
+        self.merge_buckets(&other.listed);
+        let listed = other.listed.iter().map(|bucket| u64::from(bucket.count));
+        self.total += other.total - listed.sum::<u64>();
         for page in &other.pages {
             let own = self.page(page.number);
             own.counts
@@ -48,14 +55,43 @@ impl Sketch {
         }
     }
 
-    /// Adds everything that was added to another, given as what it came to.
+    /// Adds everything that was added to another, given as what it came to: ascending buckets.
     pub fn merge_buckets(&mut self, buckets: &[Bucket]) {
-        for bucket in buckets {
-            self.add_count(bucket.number, bucket.count.into());
+        self.total += buckets
+            .iter()
+            .map(|bucket| u64::from(bucket.count))
+            .sum::<u64>();
+        if self.listed.is_empty() {
+            return self.listed.extend_from_slice(buckets);
         }
+        let mut merged = Vec::with_capacity(self.listed.len() + buckets.len());
+        let (mut own, mut others) = (&self.listed[..], buckets);
+        while let ([first, own_rest @ ..], [other, others_rest @ ..]) = (own, others) {
+            match first.number.cmp(&other.number) {
+                Ordering::Less => {
+                    merged.push(*first);
+                    own = own_rest;
+                }
+                Ordering::Greater => {
+                    merged.push(*other);
+                    others = others_rest;
+                }
+                Ordering::Equal => {
+                    // A list of one bucket twice is as good where a sum is too large for it.
+                    match first.count.checked_add(other.count) {
+                        Some(count) => merged.push(Bucket { count, ..*first }),
+                        None => merged.extend([*first, *other]),
+                    }
+                    (own, others) = (own_rest, others_rest);
+                }
+            }
+        }
+        merged.extend_from_slice(own);
+        merged.extend_from_slice(others);
+        self.listed = merged;
     }
 
-    /// What it came to, in little memory; none with more than 2^32 values in a bucket.
+    /// What was added value by value, in little memory; none with more than 2^32 values in a bucket.
     pub fn to_buckets(&self) -> Option<Box<[Bucket]>> {
         let filled = self.buckets().filter(|&(_, count)| count > 0);
         let bucket = |(number, count)| {
@@ -86,7 +122,7 @@ impl Sketch {
         &mut self.pages[place]
     }
 
-    /// Ascending, empty ones among them.
+    /// Those of the pages, ascending, empty ones among them.
     fn buckets(&self) -> impl Iterator<Item = (i32, u64)> + '_ {
         self.pages.iter().flat_map(|page| {
             let first = page.number * PAGE_BUCKETS as i32;
@@ -97,12 +133,27 @@ impl Sketch {
     /// Of the values in order, the one of the nearest rank, `ceil(q * n)`, within [`QUANTILE_ERROR`]; none of no values.
     pub fn quantile(&self, q: f64) -> Option<f64> {
         let rank = nearest_rank(q, self.total)?;
+        let mut listed = self.listed.iter().peekable();
+        let mut paged = self.buckets().filter(|&(_, count)| count > 0).peekable();
         let mut below = 0;
-        let (bucket, _) = self.buckets().find(|(_, count)| {
+        loop {
+            let next_listed = listed.peek().map(|bucket| bucket.number);
+            let next_paged = paged.peek().map(|&(number, _)| number);
+            let is_listed = match (next_listed, next_paged) {
+                (Some(own), Some(other)) => own <= other,
+                (own, _) => own.is_some(),
+            };
+            let (bucket, count) = if is_listed {
+                let bucket = listed.next()?;
+                (bucket.number, bucket.count.into())
+            } else {
+                paged.next()?
+            };
             below += count;
-            below > rank
-        })?;
-        Some(value_of(bucket))
+            if below > rank {
+                return Some(value_of(bucket));
+            }
+        }
     }
 }
 

@@ -84,6 +84,8 @@ pub struct Stats {
     pub sampled_out: u64,
     /// Events recorded after the recording was closed.
     pub after_close: u64,
+    /// Rows of the log that an index covers.
+    pub indexed: u64,
     /// Segments, the open one included.
     pub segments: u64,
     /// Bytes of all segments.
@@ -368,6 +370,7 @@ impl Store {
             unbalanced: total.unbalanced,
             sampled_out: total.sampled_out,
             after_close: total.after_close,
+            indexed: snapshot.indexed_rows(),
             segments: snapshot.segment_count() as u64,
             memory_bytes: snapshot.used_bytes() as u64,
         }

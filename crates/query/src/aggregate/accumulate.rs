@@ -16,12 +16,12 @@ use kinescope_store::sketch::{Sketch, nearest_rank};
 /// A sum that decimal128(38, 0) can hold is below this.
 const DECIMAL_LIMIT: u128 = 10u128.pow(38);
 
-/// What is known of the cells that match, one after the other.
+/// What is known of the cells that match, each with its group.
 pub(crate) enum Known<'a> {
     /// How many rows.
-    Rows(Vec<u32>),
+    Rows(Vec<(u32, u32)>),
     /// The numbers of a field.
-    Numbers(Vec<&'a CellNumbers>),
+    Numbers(Vec<(u32, &'a CellNumbers)>),
 }
 
 /// The state of one function, by group.
@@ -220,17 +220,17 @@ impl Accumulator {
         }
     }
 
-    /// Adds what is known of cells, given as their groups; of each the rows, or the numbers of the function's field.
-    pub(crate) fn add_cells(&mut self, groups: &[u32], cells: &Known<'_>) {
-        let groups = groups.iter().map(|&group| group as usize);
+    /// Adds what is known of cells.
+    pub(crate) fn add_cells(&mut self, cells: &Known<'_>) {
         match (self, cells) {
             (Self::Count(counts), Known::Rows(rows)) => {
-                let rows = groups.zip(rows);
-                rows.for_each(|(group, &rows)| counts[group] += u64::from(rows));
+                for &(group, rows) in rows {
+                    counts[group as usize] += u64::from(rows);
+                }
             }
             (accumulator, Known::Numbers(numbers)) => {
-                for (group, numbers) in groups.zip(numbers) {
-                    accumulator.add_cell(group, numbers);
+                for &(group, numbers) in numbers {
+                    accumulator.add_cell(group as usize, numbers);
                 }
             }
             _ => {}
@@ -238,9 +238,6 @@ impl Accumulator {
     }
 
     fn add_cell(&mut self, group: usize, numbers: &CellNumbers) {
-        if numbers.count == 0 {
-            return;
-        }
         match self {
             Self::Count(counts) => counts[group] += numbers.count,
             Self::Sum(sums) | Self::Average(sums) => {

@@ -13,17 +13,19 @@ use crate::evaluate::Rows;
 use crate::filter::Filter;
 use crate::scalar::Scalar;
 
-/// The cells of a part that an aggregate is about.
+/// The cells of a part, for an aggregate that they can answer.
 pub(crate) struct CellsOfPart<'a> {
     pub(crate) rows: Rows<'a>,
-    pub(crate) keys: Vec<CellKey>,
-    /// By aggregation.
-    pub(crate) known: Vec<Known<'a>>,
+    pub(crate) cells: &'a Cells,
+    index: &'a SegmentIndex,
+    aggregate: &'a Aggregate,
+    /// Codes of the event types that are asked for; none: all.
+    event_types: Option<Vec<u32>>,
 }
 
 impl<'a> CellsOfPart<'a> {
-    /// None when the cells do not tell: the aggregate asks for other fields, or for some of the rows.
-    pub(crate) fn of(aggregate: &Aggregate, part: &Part<'a>) -> Option<Self> {
+    /// None when cells do not tell what is asked: it is about other fields, or about some of the rows.
+    pub(crate) fn of(aggregate: &'a Aggregate, part: &Part<'a>) -> Option<Self> {
         let rows = Rows::of(part);
         let index = part.whole_index()?;
         let cells = index.cells.as_ref()?;
@@ -31,20 +33,49 @@ impl<'a> CellsOfPart<'a> {
             Source::Field(field) => tells_cells_apart(field),
             Source::TimeBucket(_) => false,
         });
-        if !is_told_apart || !is_about_cells(&aggregate.filter, part) {
+        let are_known = |aggregation: &Aggregation| match &aggregation.field {
+            None => true,
+            Some(Field::Path(_)) => !matches!(
+                aggregation.function,
+                Function::CountDistinct | Function::Quantile { exact: true, .. }
+            ),
+            Some(_) => false,
+        };
+        if !is_told_apart
+            || !is_about_cells(&aggregate.filter, part)
+            || !aggregate.aggregations.iter().all(are_known)
+        {
             return None;
         }
-        let chosen = chosen(&aggregate.filter, cells, rows);
-        let known = aggregate
-            .aggregations
-            .iter()
-            .map(|aggregation| known(aggregation, cells, index, &chosen))
-            .collect::<Option<Vec<_>>>()?;
+        let types = &rows.segment.columns.dictionaries[DictionaryColumn::EventType as usize];
+        let codes = |texts: &Vec<String>| {
+            let codes = texts.iter().filter_map(|text| types.code_of(text));
+            codes.collect()
+        };
         Some(Self {
             rows,
-            keys: chosen.iter().map(|&cell| cells.keys()[cell]).collect(),
-            known,
+            cells,
+            index,
+            aggregate,
+            event_types: aggregate.filter.event_types.as_ref().map(codes),
         })
+    }
+
+    /// Whether the rows of a cell match the filter.
+    pub(crate) fn matches(&self, cell: u32) -> bool {
+        let key = &self.cells.keys()[cell as usize];
+        let types = self.event_types.as_ref();
+        let condition = self.aggregate.filter.condition.as_ref();
+        types.is_none_or(|codes| codes.contains(&key.event_type))
+            && condition.is_none_or(|condition| holds(condition, key, self.rows))
+    }
+
+    /// What is known of cells, given with their groups, for each aggregation; none when that is not all.
+    pub(crate) fn known(&self, groups: &[(u32, u32)]) -> Option<Vec<Known<'a>>> {
+        let aggregations = self.aggregate.aggregations.iter();
+        aggregations
+            .map(|aggregation| known(aggregation, self.cells, self.index, groups))
+            .collect()
     }
 }
 
@@ -91,30 +122,6 @@ fn is_condition_about_cells(condition: &Condition) -> bool {
     }
 }
 
-/// The cells whose rows match.
-fn chosen(filter: &Filter, cells: &Cells, rows: Rows<'_>) -> Vec<usize> {
-    let types = &rows.segment.columns.dictionaries[DictionaryColumn::EventType as usize];
-    let event_types: Option<Vec<u32>> = filter.event_types.as_ref().map(|texts| {
-        texts
-            .iter()
-            .filter_map(|text| types.code_of(text))
-            .collect()
-    });
-    let matches = |cell: &CellKey| {
-        event_types
-            .as_ref()
-            .is_none_or(|codes| codes.contains(&cell.event_type))
-            && filter
-                .condition
-                .as_ref()
-                .is_none_or(|condition| holds(condition, cell, rows))
-    };
-    let keys = cells.keys().iter().enumerate();
-    keys.filter(|(_, cell)| matches(cell))
-        .map(|(cell, _)| cell)
-        .collect()
-}
-
 fn holds(condition: &Condition, cell: &CellKey, rows: Rows<'_>) -> bool {
     match condition {
         Condition::And(parts) => parts.iter().all(|part| holds(part, cell, rows)),
@@ -139,34 +146,31 @@ fn value<'a>(field: &Field, cell: &CellKey, rows: Rows<'a>) -> Option<Scalar<'a>
     }
 }
 
-/// What the chosen cells know of an aggregation; none when they do not know all of it.
 fn known<'a>(
     aggregation: &Aggregation,
     cells: &'a Cells,
     index: &'a SegmentIndex,
-    chosen: &[usize],
+    groups: &[(u32, u32)],
 ) -> Option<Known<'a>> {
-    let Some(field) = &aggregation.field else {
-        return Some(Known::Rows(
-            chosen.iter().map(|&cell| cells.rows()[cell]).collect(),
-        ));
-    };
-    let Field::Path(path) = field else {
-        return None;
+    let Some(Field::Path(path)) = &aggregation.field else {
+        let rows = groups
+            .iter()
+            .map(|&(cell, group)| (group, cells.rows()[cell as usize]));
+        return Some(Known::Rows(rows.collect()));
     };
     let Some(node) = index.paths.as_ref()?.find_node(path)? else {
         return Some(Known::Numbers(Vec::new()));
     };
     let path = cells.path(node)?;
-    let numbers: Vec<&CellNumbers> = chosen.iter().map(|&cell| &path.numbers[cell]).collect();
+    let numbers = groups
+        .iter()
+        .map(|&(cell, group)| (group, &path.numbers[cell as usize]));
+    let numbers: Vec<(u32, &CellNumbers)> = numbers.filter(|(_, of)| of.count > 0).collect();
     let are_told = match aggregation.function {
         Function::Count => path.is_numeric,
-        Function::Quantile { exact: false, .. } => !path.has_large,
+        Function::Quantile { .. } => !path.has_large,
         // Floats are added in the order of the rows, and of equal extremes one of a certain row is shown.
-        Function::Sum | Function::Average | Function::Min | Function::Max => {
-            !path.has_large && numbers.iter().all(|of| !of.has_floats)
-        }
-        Function::CountDistinct | Function::Quantile { exact: true, .. } => false,
+        _ => !path.has_large && numbers.iter().all(|(_, of)| !of.has_floats),
     };
     are_told.then_some(Known::Numbers(numbers))
 }

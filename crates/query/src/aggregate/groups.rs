@@ -20,6 +20,8 @@ pub(crate) struct Groups {
     /// Per group the code of each key.
     codes: Vec<u32>,
     count: usize,
+    /// Rows that have been given their groups.
+    rows: usize,
     finder: Finder,
     hasher: RandomState,
 }
@@ -46,6 +48,7 @@ impl Groups {
             keys,
             codes: Vec::new(),
             count: usize::from(is_single),
+            rows: 0,
             finder: Finder::Table {
                 bits: vec![0; keys],
                 groups: vec![if is_single { 0 } else { NO_GROUP }],
@@ -74,6 +77,7 @@ impl Groups {
         values: &[usize],
         found: &mut Vec<u32>,
     ) -> Result<(), Error> {
+        self.rows += rows;
         self.make_room(values);
         found.clear();
         found.resize(rows, 0);
@@ -137,7 +141,9 @@ impl Groups {
             return;
         }
         let total: u32 = wanted.iter().sum();
-        if total > TABLE_BITS_MAX {
+        // A table that is much larger than what is looked up in it takes longer to make than it saves.
+        let pays_off = 1usize << total.min(TABLE_BITS_MAX) <= (self.rows * 4).max(4096);
+        if total > TABLE_BITS_MAX || !pays_off {
             let mut groups = HashTable::with_capacity(self.count);
             for group in 0..self.count as u32 {
                 let hash = |&group: &u32| self.hasher.hash_one(self.codes(group as usize));

@@ -25,6 +25,8 @@ pub struct Partial<'a> {
     pub(crate) keys: Vec<Coder>,
     pub(crate) groups: Groups,
     pub(crate) accumulators: Vec<Accumulator>,
+    /// By number of a cell, its group, or that it does not match.
+    group_of_cell: Vec<CellGroup>,
     /// Fields that functions want numbers of, and which functions these are.
     numeric: Vec<(&'a Field, Vec<usize>)>,
 }
@@ -61,6 +63,7 @@ impl<'a> Partial<'a> {
                 .iter()
                 .map(Accumulator::new)
                 .collect(),
+            group_of_cell: Vec::new(),
             numeric,
         };
         partial.grow();
@@ -74,7 +77,13 @@ impl<'a> Partial<'a> {
     pub fn add(&mut self, part: &Part<'_>, cancel: &Cancel) -> Result<(), Error> {
         cancel.check()?;
         if let Some(cells) = CellsOfPart::of(self.aggregate, part) {
-            return self.add_cells(&cells);
+            let groups = self.groups_of_cells(&cells)?;
+            if let Some(known) = cells.known(&groups) {
+                for (accumulator, known) in self.accumulators.iter_mut().zip(&known) {
+                    accumulator.add_cells(known);
+                }
+                return Ok(());
+            }
         }
         let Some(matching) = matching_rows(&self.aggregate.filter, part) else {
             return Ok(());
@@ -102,22 +111,65 @@ impl<'a> Partial<'a> {
         }
     }
 
-    /// Adds the cells of a part, which stand for all rows that match.
-    fn add_cells(&mut self, cells: &CellsOfPart<'_>) -> Result<(), Error> {
+    /// Cell and group of those cells whose rows match.
+    fn groups_of_cells(&mut self, cells: &CellsOfPart<'_>) -> Result<Vec<(u32, u32)>, Error> {
+        let numbers = cells.cells.numbers();
+        let known = |cell: usize, groups: &[CellGroup]| {
+            let number = numbers?[cell] as usize;
+            groups.get(number).copied()
+        };
+        let mut new = Vec::new();
+        let mut found = Vec::new();
+        for cell in 0..cells.cells.keys().len() {
+            match known(cell, &self.group_of_cell) {
+                Some(CellGroup::Matches(group)) => found.push((cell as u32, group)),
+                Some(CellGroup::MatchesNot) => {}
+                Some(CellGroup::Unknown) | None => new.push(cell as u32),
+            }
+        }
+        let (matching, others): (Vec<u32>, Vec<u32>) =
+            new.into_iter().partition(|&cell| cells.matches(cell));
+        let groups = self.new_groups_of_cells(cells, &matching)?;
+        let mut note = |cell: u32, group: CellGroup| {
+            let Some(numbers) = numbers else { return };
+            let number = numbers[cell as usize] as usize;
+            if self.group_of_cell.len() <= number {
+                self.group_of_cell.resize(number + 1, CellGroup::Unknown);
+            }
+            self.group_of_cell[number] = group;
+        };
+        for cell in others {
+            note(cell, CellGroup::MatchesNot);
+        }
+        for (cell, group) in matching.into_iter().zip(groups) {
+            note(cell, CellGroup::Matches(group));
+            found.push((cell, group));
+        }
+        Ok(found)
+    }
+
+    fn new_groups_of_cells(
+        &mut self,
+        cells: &CellsOfPart<'_>,
+        matching: &[u32],
+    ) -> Result<Vec<u32>, Error> {
+        if matching.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut codes = vec![Vec::new(); self.keys.len()];
         for (key, codes) in self.keys.iter_mut().zip(&mut codes) {
             key.enter(cells.rows);
-            key.codes_of_cells(cells.rows, &cells.keys, codes)?;
+            let keys = matching
+                .iter()
+                .map(|&cell| &cells.cells.keys()[cell as usize]);
+            key.codes_of_cells(cells.rows, keys, codes)?;
         }
         let values: Vec<usize> = self.keys.iter().map(|key| key.values.len()).collect();
         let mut groups = Vec::new();
         self.groups
-            .assign(cells.keys.len(), &codes, &values, &mut groups)?;
+            .assign(matching.len(), &codes, &values, &mut groups)?;
         self.grow();
-        for (accumulator, known) in self.accumulators.iter_mut().zip(&cells.known) {
-            accumulator.add_cells(&groups, known);
-        }
-        Ok(())
+        Ok(groups)
     }
 
     fn add_chunk(&mut self, rows: Rows<'_>, scratch: &mut Scratch) -> Result<(), Error> {
@@ -192,6 +244,14 @@ impl<'a> Partial<'a> {
             .iter_mut()
             .for_each(|accumulator| accumulator.grow(groups));
     }
+}
+
+/// What is known of a cell.
+#[derive(Clone, Copy)]
+enum CellGroup {
+    Unknown,
+    MatchesNot,
+    Matches(u32),
 }
 
 /// Memory that the chunks of a segment share.

@@ -243,10 +243,10 @@ impl Coder {
     ///
     /// # Errors
     /// As [`Values::code`].
-    pub(crate) fn codes_of_cells(
+    pub(crate) fn codes_of_cells<'c>(
         &mut self,
         rows: Rows<'_>,
-        cells: &[CellKey],
+        cells: impl Iterator<Item = &'c CellKey>,
         codes: &mut Vec<u32>,
     ) -> Result<(), Error> {
         codes.clear();

@@ -7,6 +7,7 @@ use foldhash::fast::FixedState;
 use super::codes::CodeColumn;
 use super::paths::{PathColumn, PathIndex, RowSet};
 use crate::columns::{DictionaryColumn, NullableColumn};
+use crate::names::{NamedCell, Names};
 use crate::segment::Segment;
 use crate::sketch::{Bucket, Sketch};
 
@@ -89,6 +90,7 @@ pub struct Cells {
     keys: Box<[CellKey]>,
     /// By cell.
     rows: Box<[u32]>,
+    numbers: Option<Box<[u32]>>,
     paths: Box<[CellPath]>,
 }
 
@@ -97,9 +99,12 @@ impl Cells {
         segment: &Segment,
         rows: usize,
         codes: &[CodeColumn; DictionaryColumn::COUNT],
+        texts: &[Option<Box<[u32]>>; DictionaryColumn::COUNT],
         paths: Option<&PathIndex>,
+        names: &Names,
     ) -> Option<Self> {
         let (keys, counts, cell_of_row) = cells_of(segment, rows, codes)?;
+        let numbers = names.cell_numbers(keys.iter().map(|key| named(key, codes, texts)));
         let chosen = paths.map_or_else(Vec::new, |paths| frequent(paths, rows));
         let paths = chosen.into_iter().map(|(node, column)| CellPath {
             node,
@@ -111,6 +116,7 @@ impl Cells {
             paths: paths.collect(),
             keys: keys.into_boxed_slice(),
             rows: counts.into_boxed_slice(),
+            numbers,
         })
     }
 
@@ -122,6 +128,11 @@ impl Cells {
     /// How many rows each cell has.
     pub fn rows(&self) -> &[u32] {
         &self.rows
+    }
+
+    /// Numbers of the cells that are the same in all segments of the recording; none when there are too many.
+    pub fn numbers(&self) -> Option<&[u32]> {
+        self.numbers.as_deref()
     }
 
     /// The numbers of a path, by its node; none of one that is rare.
@@ -174,6 +185,25 @@ fn cells_of(
         cell_of_row.push(cell);
     }
     Some((keys, counts, cell_of_row))
+}
+
+/// The cell by the numbers of its texts; none when they have none.
+fn named(
+    key: &CellKey,
+    codes: &[CodeColumn; DictionaryColumn::COUNT],
+    texts: &[Option<Box<[u32]>>; DictionaryColumn::COUNT],
+) -> Option<NamedCell> {
+    let number = |column: DictionaryColumn, code: u32| {
+        let numbers = texts[column as usize].as_ref()?;
+        let is_absent = code == codes[column as usize].absent();
+        Some((!is_absent).then(|| numbers[code as usize]))
+    };
+    Some(NamedCell {
+        event_type: number(DictionaryColumn::EventType, key.event_type)??,
+        module: number(DictionaryColumn::Module, key.module)?,
+        function: number(DictionaryColumn::Function, key.function)?,
+        arity: key.arity,
+    })
 }
 
 fn count_of(column: &PathColumn) -> usize {

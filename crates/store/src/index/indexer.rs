@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Weak};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
@@ -28,6 +29,8 @@ pub(crate) struct Indexed {
     pub(crate) bytes: usize,
     /// Of an open segment, the rows that are indexed.
     pub(crate) head_rows: Option<usize>,
+    /// What it took.
+    pub(crate) took: Duration,
 }
 
 impl Indexer {
@@ -44,11 +47,13 @@ impl Indexer {
                     // A bug here must cost speed only.
                     let index =
                         std::panic::AssertUnwindSafe(|| index(&shared, &segment, head_rows));
+                    let start = Instant::now();
                     let (base_seq, bytes) = std::panic::catch_unwind(index).unwrap_or_default();
                     let indexed = Indexed {
                         base_seq,
                         bytes,
                         head_rows,
+                        took: start.elapsed(),
                     };
                     if report.send(indexed).is_err() {
                         break;

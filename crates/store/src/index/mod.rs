@@ -107,7 +107,7 @@ impl SegmentIndex {
         let states = StateIndex::build(segment, rows, &codes);
         let paths = PathIndex::build(segment, rows);
         let tags = TagIndex::build(segment, rows);
-        let cells = Cells::build(segment, rows, &codes, paths.as_ref());
+        let cells = Cells::build(segment, rows, &codes, &numbers, paths.as_ref(), names);
         let mut index = Self {
             codes,
             numbers,

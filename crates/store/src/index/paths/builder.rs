@@ -44,17 +44,22 @@ impl Building {
 struct Builder {
     nodes: Vec<Building>,
     children: HashTable<u32>,
+    /// Where the row's `data` begins in the segment's bytes.
+    row_start: usize,
 }
 
 pub(super) fn build(segment: &Segment, rows: usize) -> Option<PathIndex> {
     let mut builder = Builder {
         nodes: vec![Building::new(ROOT, "")],
         children: HashTable::new(),
+        row_start: 0,
     };
     let data = &segment.columns.data;
+    let offsets = data.offsets.slice(rows + 1);
     for row in 0..rows {
         if segment.is_valid(NullableColumn::Data, row) {
             let text = data.text(row);
+            builder.row_start = offsets[row] as usize;
             let end = builder.value(text, 0, ROOT, row as u32, 0)?;
             (end == text.len()).then_some(())?;
         }
@@ -88,7 +93,8 @@ impl Builder {
             b'"' => {
                 let end = string_end(bytes, at)?;
                 let len = u32::try_from(end - at - 2).ok()?;
-                values.text(row, (u32::try_from(at + 1).ok()?, len));
+                let start = self.row_start + at + 1;
+                values.text(row, (u32::try_from(start).ok()?, len));
                 return Some(end);
             }
             _ => {}

@@ -201,26 +201,78 @@ pub enum TextValues {
         /// Distinct texts.
         texts: Box<[Box<str>]>,
     },
-    /// Where in the row's `data` they stand, without their quotes, by slot: start and length.
-    Spans(Box<[(u32, u32)]>),
+    /// Many distinct ones.
+    Spans {
+        /// Where in the segment's bytes of `data` they stand, without their quotes, by slot: start and length.
+        spans: Box<[(u32, u32)]>,
+        /// The same in lower case, for searches; none where that would take much memory.
+        lower: Option<LowerTexts>,
+    },
 }
 
 impl Texts {
-    /// The text in a row's slot. `data` is the segment's.
-    pub fn at<'a>(&'a self, slot: usize, row: usize, data: &'a TextColumn) -> Cow<'a, str> {
+    /// The text in a slot. `data` is the segment's.
+    pub fn at<'a>(&'a self, slot: usize, data: &'a TextColumn) -> Cow<'a, str> {
         match &self.values {
             TextValues::Dictionary { codes, texts } => {
                 Cow::Borrowed(&texts[codes.get(slot) as usize])
             }
-            TextValues::Spans(spans) => json::unescape(span(data.text(row), spans[slot])),
+            TextValues::Spans { spans, .. } => json::unescape(span(data, spans[slot])),
         }
     }
 }
 
+/// Bytes of all texts in lower case, at most.
+const LOWER_BYTES_MAX: usize = 64 << 20;
+
+/// Texts in lower case behind each other, so that they are searched at the speed of memory.
+pub struct LowerTexts {
+    /// Each followed by [`LowerTexts::SEPARATOR`].
+    pub texts: Box<[u8]>,
+    /// Where each text ends, ascending.
+    pub ends: Box<[u32]>,
+    /// The row of each.
+    pub rows: Box<[u32]>,
+}
+
+impl LowerTexts {
+    /// No byte of UTF-8, so that nothing is found across the border of two texts.
+    pub const SEPARATOR: u8 = 0xff;
+
+    fn of(members: &[u32], spans: &[(u32, u32)], data: &TextColumn) -> Option<Self> {
+        let total: usize = spans.iter().map(|&(_, len)| len as usize + 1).sum();
+        if total > LOWER_BYTES_MAX {
+            return None;
+        }
+        let mut texts = Vec::with_capacity(total);
+        let mut ends = Vec::with_capacity(spans.len());
+        for &place in spans {
+            let text = json::unescape(span(data, place));
+            texts.extend_from_slice(text.to_lowercase().as_bytes());
+            ends.push(u32::try_from(texts.len()).ok()?);
+            texts.push(Self::SEPARATOR);
+        }
+        Some(Self {
+            texts: texts.into_boxed_slice(),
+            ends: ends.into_boxed_slice(),
+            rows: members.into(),
+        })
+    }
+
+    fn bytes(&self) -> usize {
+        self.texts.len() + size_of_val(&*self.ends) + size_of_val(&*self.rows)
+    }
+}
+
 /// The literal's inside.
-pub fn span(data: &str, (start, len): (u32, u32)) -> &str {
-    data.get(start as usize..(start + len) as usize)
-        .unwrap_or_default()
+fn span(data: &TextColumn, span: (u32, u32)) -> &str {
+    std::str::from_utf8(span_bytes(data, span)).unwrap_or_default()
+}
+
+/// The literal's inside.
+pub fn span_bytes(data: &TextColumn, (start, len): (u32, u32)) -> &[u8] {
+    let end = start as usize + len as usize;
+    &data.bytes.slice(end)[start as usize..]
 }
 
 /// A value of a path.
@@ -272,7 +324,7 @@ impl PathColumn {
         if let Some(texts) = &self.texts
             && let Some(slot) = texts.slots.of(row)
         {
-            return Some(PathValue::Text(texts.at(slot, row, data)));
+            return Some(PathValue::Text(texts.at(slot, data)));
         }
         if let Some(floats) = &self.floats
             && let Some(slot) = floats.slots.of(row)
@@ -303,7 +355,9 @@ impl PathColumn {
                     let texts = texts.iter().map(|text| text.len() + size_of::<Box<str>>());
                     codes.bytes() + texts.sum::<usize>()
                 }
-                TextValues::Spans(spans) => size_of_val(&**spans),
+                TextValues::Spans { spans, lower } => {
+                    size_of_val(&**spans) + lower.as_ref().map_or(0, LowerTexts::bytes)
+                }
             };
             texts.slots.0.bytes() + values
         });
@@ -405,7 +459,7 @@ impl Values {
 const DICTIONARY_MAX: usize = 4096;
 
 fn texts_of(members: &[u32], spans: &[(u32, u32)], rows: usize, data: &TextColumn) -> Texts {
-    if let Some((codes, texts)) = dictionary_of(members, spans, data) {
+    if let Some((codes, texts)) = dictionary_of(spans, data) {
         let slots = Slots::new(members, rows, 4);
         let spread = slots.spread(members, &codes, rows, 0);
         let max = texts.len().saturating_sub(1) as u64;
@@ -421,23 +475,22 @@ fn texts_of(members: &[u32], spans: &[(u32, u32)], rows: usize, data: &TextColum
     let spread = slots.spread(members, spans, rows, (0, 0));
     Texts {
         slots,
-        values: TextValues::Spans(spread.into_boxed_slice()),
+        values: TextValues::Spans {
+            lower: LowerTexts::of(members, spans, data),
+            spans: spread.into_boxed_slice(),
+        },
     }
 }
 
 /// Codes and texts; none when too many are distinct for a dictionary to help.
-fn dictionary_of(
-    members: &[u32],
-    spans: &[(u32, u32)],
-    data: &TextColumn,
-) -> Option<(Vec<u32>, Vec<Box<str>>)> {
+fn dictionary_of(spans: &[(u32, u32)], data: &TextColumn) -> Option<(Vec<u32>, Vec<Box<str>>)> {
     let distinct_max = DICTIONARY_MAX.min(spans.len() / 4 + 16);
     let mut codes = Vec::with_capacity(spans.len());
     let mut texts: Vec<Box<str>> = Vec::new();
     let mut by_text: hashbrown::HashMap<Box<str>, u32, foldhash::fast::FixedState> =
         hashbrown::HashMap::default();
-    for (&row, &place) in members.iter().zip(spans) {
-        let text = json::unescape(span(data.text(row as usize), place));
+    for &place in spans {
+        let text = json::unescape(span(data, place));
         if let Some(&code) = by_text.get(&*text) {
             codes.push(code);
             continue;

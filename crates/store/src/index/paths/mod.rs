@@ -15,7 +15,8 @@ use hashbrown::HashTable;
 use crate::segment::{Segment, TextColumn};
 
 pub use column::{
-    Floats, Ints, PathColumn, PathValue, RowSet, Slots, TextValues, Texts, Zone, span,
+    Floats, Ints, LowerTexts, PathColumn, PathValue, RowSet, Slots, TextValues, Texts, Zone,
+    span_bytes,
 };
 
 /// Nodes of a segment's tree, at most.
