@@ -266,8 +266,8 @@ fn retain_texts(texts: &Texts, test: &Test, rows: Rows<'_>, candidates: &mut Bit
     match (&texts.values, test) {
         (_, Test::Exists) => candidates.intersect_set(has_text),
         (TextValues::Dictionary { codes, texts }, _) => {
-            let passes = |text: &Box<str>| test.holds(&Scalar::Text((&**text).into()));
-            let accepted: Vec<bool> = texts.iter().map(passes).collect();
+            let passes = |text: &str| test.holds(&Scalar::Text(text.into()));
+            let accepted: Vec<bool> = texts.iter().map(|text| passes(text)).collect();
             let keep = |code: usize| accepted.get(code) == Some(&true);
             match codes {
                 Packed::U8(codes) => {

@@ -82,9 +82,9 @@ fn list(counts: &[u32], rows: usize, code_of: impl Fn(usize) -> u32) -> (Box<[u3
     }
     let mut next = 0;
     let mut starts: Vec<u32> = Vec::with_capacity(distinct + 1);
-    for code in 0..distinct {
+    for (code, &count) in counts[..distinct].iter().enumerate() {
         starts.push(next);
-        next += if is_rare(code) { counts[code] } else { 0 };
+        next += if is_rare(code) { count } else { 0 };
     }
     starts.push(next);
     let mut ends = starts.clone();

@@ -62,7 +62,12 @@ impl Packed {
     /// When the index is not below the length.
     #[inline]
     pub fn get(&self, index: usize) -> u64 {
-        with_packed!(self, values => u64::from(values[index]))
+        match self {
+            Self::U8(values) => values[index].into(),
+            Self::U16(values) => values[index].into(),
+            Self::U32(values) => values[index].into(),
+            Self::U64(values) => values[index],
+        }
     }
 
     /// Bytes of memory.

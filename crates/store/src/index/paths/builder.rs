@@ -56,10 +56,10 @@ pub(super) fn build(segment: &Segment, rows: usize) -> Option<PathIndex> {
     };
     let data = &segment.columns.data;
     let offsets = data.offsets.slice(rows + 1);
-    for row in 0..rows {
+    for (row, &start) in offsets[..rows].iter().enumerate() {
         if segment.is_valid(NullableColumn::Data, row) {
             let text = data.text(row);
-            builder.row_start = offsets[row] as usize;
+            builder.row_start = start as usize;
             let end = builder.value(text, 0, ROOT, row as u32, 0)?;
             (end == text.len()).then_some(())?;
         }
