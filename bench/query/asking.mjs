@@ -29,6 +29,8 @@ export async function measureAskings(askings, { events, quick, questions }) {
     const question = asking.question ?? name
     if (!questions.includes(question)) continue
     try {
+      // A process may be idle at one of the times that are asked about, but not at all of them.
+      if (right[question].every(({ length }) => length === 0)) throw new Error(`${question}: all right answers are empty`)
       const variants = variantsOf(question, events)
       for (const [index, variant] of variants.entries()) {
         const result = await asking.ask(variant, true)
