@@ -177,8 +177,9 @@ impl Shared {
 
     /// The writer has stopped: what it has published is the whole log. Its memory is freed, as far as nobody holds it.
     pub fn set_closed(&self) {
-        // Sequentially consistent with `read_on`: either this sees the reader, or the reader sees that it is too late.
         self.closed.store(true, Ordering::SeqCst);
+        // Pairs with the fences of the readers: either this sees the reader, or the reader sees that it is too late.
+        fence(Ordering::SeqCst);
         if self.late_readers.load(Ordering::SeqCst) == 0 {
             self.set_segments(Vec::new());
         }
@@ -192,6 +193,7 @@ impl Shared {
     /// `CLOSED` when it is too late.
     pub fn read_on(self: &Arc<Self>) -> Result<LateReader, Error> {
         self.late_readers.fetch_add(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         let reader = LateReader(Arc::clone(self));
         if self.closed.load(Ordering::SeqCst) {
             return Err(Error::closed());
@@ -234,6 +236,7 @@ pub struct LateReader(Arc<Shared>);
 impl Drop for LateReader {
     fn drop(&mut self) {
         let is_last = self.0.late_readers.fetch_sub(1, Ordering::SeqCst) == 1;
+        fence(Ordering::SeqCst);
         if is_last && self.0.closed.load(Ordering::SeqCst) {
             self.0.set_segments(Vec::new());
         }

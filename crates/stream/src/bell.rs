@@ -26,14 +26,16 @@ pub struct Bell {
 impl Bell {
     /// Wakes the sleeper, or keeps it from falling asleep.
     pub fn ring(&self, log: &Shared) {
-        self.rung.store(true, Ordering::SeqCst);
+        // Both this and `hear` exchange, so that of a ring and a hearing one takes note of the other.
+        self.rung.swap(true, Ordering::SeqCst);
         log.notify();
         log.notify_progress();
     }
 
     /// Forgets that the bell was rung; what it was rung for is looked at afterwards, and never before.
     pub fn hear(&self) {
-        self.rung.store(false, Ordering::SeqCst);
+        // Takes the ring in: whoever rang has changed something before, which is seen from here on.
+        self.rung.swap(false, Ordering::SeqCst);
     }
 
     /// Sleeps until there is something to look at or `bound` has passed. A bell that was rung since [`Bell::hear`], and a log
