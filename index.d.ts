@@ -14,12 +14,17 @@ import type { RecordBatch, Table } from 'apache-arrow'
 export {}
 
 /**
- * Opens a recording in memory and makes this thread its first producer.
+ * Opens a recording and makes this thread its first producer. Without a `path` it is kept in memory and ends with the
+ * process. With one it is kept in a directory, and goes on where its last process ended, in whatever way that was: what that one
+ * had recorded is in the log when this resolves. With `mode: 'read'` it is one that another process records, or has recorded.
  *
  * @param options See {@link OpenOptions}; every field has a default.
  * @returns The recording. It is freed when it is closed, and its threads' rings with it.
- * @throws {KinescopeError} `INVALID_ARGUMENT` for an unknown option or a value outside its limits,
- * `RESOURCE_EXHAUSTED` when the memory of the ring cannot be had.
+ * @throws {KinescopeError} `INVALID_ARGUMENT` for an unknown option, a value outside its limits, or a directory that holds something
+ * else; `RESOURCE_EXHAUSTED` when the memory of the ring cannot be had; `LOCKED` while another process writes the recording, whose
+ * id is `details.processId`; `NOT_FOUND` when there is nothing to read; `UNSUPPORTED_VERSION` for a recording of a later version;
+ * `CORRUPT_RECORDING` when its description is damaged (anything else that is damaged is left out of answers, which say so);
+ * `IO` when the system refuses.
  * @example
  * import { open } from 'kinescope'
  * const scope = await open({ node: 'checkout-1' })
@@ -106,9 +111,45 @@ export class KinescopeError extends Error {
 
 /** Options of {@link open}. */
 export interface OpenOptions {
+  /**
+   * The recording's directory, made when it is not there; relative to the working directory. One process at a time records into
+   * it, any number read it. Default: none, the recording is in memory.
+   *
+   * @example
+   * import { mkdtempSync, rmSync } from 'node:fs'
+   * const path = mkdtempSync('recording-')
+   * const first = await open({ path })
+   * first.recorder.record({ eventType: 'log', data: { message: 'kept' } })
+   * await first.close()
+   * const second = await open({ path, mode: 'read' })
+   * console.log((await second.dataAccess.queryEvents()).toArray()[0].data.message) // kept
+   * await second.close()
+   * rmSync(path, { recursive: true })
+   */
+  path?: string
+  /**
+   * `'record'` (default) writes the recording. `'read'` opens one that is finished, or that another process is writing, of which
+   * what that process publishes is seen within 100 ms, usually in a few; nothing in the directory is changed, and the writer is not
+   * slowed. Its `recorder` records nothing, and calls count in {@link Stats.afterClose}; {@link Kinescope.flush} waits until everything is
+   * visible that was published before. Of the other options it takes `path`, which it needs, and `sourceRoots`.
+   */
+  mode?: 'record' | 'read'
+  /**
+   * What survives what, of a recording with a `path`. In each case every event whose recording call has returned, and that is not
+   * counted as lost, survives the end of the process, whatever ends it: `close`, `process.exit()`, SIGKILL, a crash, running out of
+   * memory. After a power loss or a crash of the system
+   * - `'process'` (default) has what the system had written to the disk by itself,
+   * - `'interval'` all but about the last 200 ms,
+   * - `'sync'` the same, and everything before a {@link Kinescope.flush} that has returned.
+   *
+   * What is missing then is a gap that answers and streams tell of. Ids and positions of the log that had been handed out do not come
+   * again. While the disk is full, events are kept in memory, 256 MiB at most, until there is space; beyond that they are lost as `disk_full`.
+   * A ring for which there is no file is in memory, and its last milliseconds end with the process.
+   */
+  durability?: 'process' | 'interval' | 'sync'
   /** The name of this process in the `node` column. 1 to 255 characters; default: `<host name>:<process id>`. */
   node?: string
-  /** What is kept. Default: 1 GiB. */
+  /** What is kept. Default: 1 GiB of a recording in memory, everything of one with a `path`. */
   retention?: RetentionOptions
   /** Events in a sealed segment, the unit of indexing and eviction. 1 to 16,777,216; default 1,048,576. */
   segmentEvents?: number
@@ -135,7 +176,7 @@ export interface OpenOptions {
  * overshoot is at most an eighth of the limit. All are positive integers.
  */
 export interface RetentionOptions {
-  /** Bytes of memory for events and their indexes. Default: 1 GiB. */
+  /** Bytes of memory for events and their indexes, or of files with a `path`. Default: 1 GiB in memory, no limit on disk. */
   maxBytes?: number
   /** Milliseconds since an event was appended. Default: no limit. */
   maxAgeMs?: number
@@ -221,9 +262,11 @@ export interface Kinescope extends AsyncDisposable {
    */
   now(): { timestamp: bigint; wallTime: bigint }
   /**
-   * Waits until everything that this thread has recorded so far is visible to every thread's queries.
+   * Waits until everything that this thread has recorded so far is visible to every thread's queries, and with
+   * {@link OpenOptions.durability} `'sync'` on the disk.
    *
-   * @throws {KinescopeError} `CLOSED`; `RESOURCE_EXHAUSTED` when the writer has not caught up within about a second.
+   * @throws {KinescopeError} `CLOSED`; `RESOURCE_EXHAUSTED` when the writer has not caught up within about a second, or the disk
+   * within ten.
    * @example
    * scope.recorder.record({ eventType: 'log' })
    * await scope.flush()
@@ -286,11 +329,11 @@ export interface Stats {
    * the same without them, and take longer.
    */
   readonly indexed: number
-  /** Segments in memory, the one being written included. */
+  /** Segments, the one being written included. */
   readonly segments: number
-  /** Bytes of events, indexes and dictionaries in memory; rings are not counted. */
+  /** Bytes of events, indexes and dictionaries in memory; rings are not counted, nor what is only in files. */
   readonly memoryBytes: number
-  /** Bytes of files; 0 for a recording in memory. */
+  /** Bytes of the recording's files, rings left out; 0 for a recording in memory. */
   readonly diskBytes: number
   /** Bytes that results hold, whether or not the store still holds them too. Not part of `memoryBytes` or `retention.maxBytes`. */
   readonly leasedBytes: number
@@ -1501,7 +1544,10 @@ export interface Lost {
   readonly ranges: readonly LostRange[]
 }
 
-/** Attempts of one producer that left no event, or events that retention has evicted. */
+/**
+ * Attempts of one producer that left no event, or positions of the log that are not there any more: evicted by retention, in a file
+ * that is damaged (`corrupt`), or gone with a machine that stopped before they were on its disk (`restart`).
+ */
 export type LostRange =
   | {
       readonly cause: LossCause
@@ -1513,7 +1559,7 @@ export type LostRange =
       readonly lastSequence: number
     }
   | {
-      readonly cause: 'retention'
+      readonly cause: 'retention' | 'corrupt' | 'restart'
       readonly count: number
       /** Positions in the log, first and last, both inclusive. */
       readonly fromSeq: bigint

@@ -143,7 +143,10 @@ function editDistance(a: string, b: string): number {
 }
 
 /** Codes that the addon names; every one is a code of the contract. */
-const NATIVE_CODE = /^(INVALID_ARGUMENT|UNKNOWN_FIELD|TYPE_MISMATCH|PAGE_TOKEN_INVALID|PAGE_TOKEN_EXPIRED|NOT_FOUND|CLOSED|RESOURCE_EXHAUSTED|IO): /
+const NATIVE_CODE = /^(INVALID_ARGUMENT|UNKNOWN_FIELD|TYPE_MISMATCH|PAGE_TOKEN_INVALID|PAGE_TOKEN_EXPIRED|NOT_FOUND|CLOSED|LOCKED|CORRUPT_RECORDING|UNSUPPORTED_VERSION|RESOURCE_EXHAUSTED|IO): /
+
+/** Who holds what is locked. */
+const NATIVE_HOLDER = /\bprocess (\d+)\b/
 
 /** An argument that is at fault opens the message. */
 const NATIVE_FIELD = /^([A-Za-z][\w.[\]]*): /
@@ -159,6 +162,8 @@ export function kinescopeErrorOf(error: unknown): unknown {
   const code = NATIVE_CODE.exec(message)?.[1] as KinescopeErrorCode | undefined
   if (code === undefined) return error
   const text = message.slice(code.length + 2)
+  const holder = code === 'LOCKED' ? NATIVE_HOLDER.exec(text)?.[1] : undefined
+  if (holder !== undefined) return new KinescopeError(code, text, { processId: Number(holder) })
   const field = code === 'INVALID_ARGUMENT' ? NATIVE_FIELD.exec(text)?.[1] : undefined
   return new KinescopeError(code, text, field === undefined ? {} : { field })
 }

@@ -19,9 +19,28 @@ const THREAD_LABEL = isMainThread ? 'main' : `worker-${threadId}`
  * @throws {KinescopeError} See there.
  */
 export async function open(options: OpenOptions = {}): Promise<Kinescope> {
-  const { store, settings } = resolveOptions(options)
-  const opened = callNative(() => native.openStore(store, monotonicNow()))
-  return new Scope(opened, settings, true)
+  const resolved = resolveOptions(options)
+  if ('read' in resolved) return openReader(resolved.read, resolved.sourceRoots)
+  const opened = await awaitNative(() => native.openStore(resolved.store, monotonicNow()))
+  return new Scope(opened, resolved.settings, true)
+}
+
+/** Opens a recording of another process, with that one's settings but for where sources are. */
+async function openReader(path: string, sourceRoots: readonly string[]): Promise<Kinescope> {
+  const store = await awaitNative(() => native.openReader(path, monotonicNow()))
+  return new Scope(store, { config: recordedConfig(store.configJson), sourceRoots }, true)
+}
+
+/** What the recording says was captured; a recording whose description is damaged says nothing. */
+function recordedConfig(json: string): CaptureConfig {
+  const nothing = resolveOptions({})
+  const standard = 'settings' in nothing ? nothing.settings.config : undefined
+  try {
+    const { config } = JSON.parse(json) as Settings
+    return { ...standard!, ...config, limits: { ...standard!.limits, ...config.limits } }
+  } catch {
+    return standard!
+  }
 }
 
 /**
@@ -117,7 +136,6 @@ class Scope implements Kinescope {
       ...counts,
       lost: Object.fromEntries(byCause) as Record<LossCause, number>,
       ringFill: used / this.#ringWords[I32_CAPACITY_WORDS]!,
-      diskBytes: 0,
       zeroCopy: copies ? 'copied' : 'external',
     }
   }

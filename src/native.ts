@@ -16,6 +16,10 @@ export interface NativeStoreOptions {
   retentionMaxAgeMs: number
   retentionMaxEvents: number
   configJson: string
+  /** Absolute; absent: memory. */
+  path?: string
+  /** 0 process, 1 interval, 2 sync. */
+  durability: number
 }
 
 /** One thread's side of its ring. Positions are running counts of words, as unsigned 32-bit integers. */
@@ -58,6 +62,7 @@ export interface NativeStats {
   segments: number
   memoryBytes: number
   subscriptions: number
+  diskBytes: number
   leasedBytes: number
   gatheredBytes: number
   copiedBytes: number
@@ -344,7 +349,9 @@ export interface NativeStore {
 
 /** The addon's exports. */
 export interface NativeAddon {
-  openStore(options: NativeStoreOptions, rawNowNs: bigint): NativeStore
+  openStore(options: NativeStoreOptions, rawNowNs: bigint): Promise<NativeStore>
+  /** A recording that is finished, or that another process writes. */
+  openReader(path: string, rawNowNs: bigint): Promise<NativeStore>
   attachStore(registryId: number, nonce: string, processId: number): NativeStore
   /** Numbers of the ring format as Rust has them. */
   ringLayout(): Record<string, number>

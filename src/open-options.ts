@@ -6,7 +6,7 @@ import { invalidArgument, unknownField } from './errors.js'
 import type { NativeStoreOptions } from './native.js'
 import { resolveLimits, resolveRedact, resolveSamplingRate } from './options.js'
 
-const OPTIONS = ['node', 'retention', 'segmentEvents', 'ring', 'samplingRate', 'limits', 'redact', 'sourceRoots']
+const OPTIONS = ['path', 'mode', 'durability', 'node', 'retention', 'segmentEvents', 'ring', 'samplingRate', 'limits', 'redact', 'sourceRoots']
 const SOURCE_ROOTS_MAX = 64
 const NODE_CHARACTERS_MAX = 255
 const SEGMENT_EVENTS_MAX = 1 << 24
@@ -15,6 +15,18 @@ const RING_BYTES_MIN = 1 << 16
 const RING_BYTES_MAX = 1 << 30
 const DEFAULT_RING_BYTES = 8 << 20
 const DEFAULT_RETENTION_BYTES = 1 << 30
+
+const DURABILITIES = ['process', 'interval', 'sync'] as const
+/** What may be given to read a recording: the rest is its writer's business. */
+const READ_OPTIONS = ['path', 'mode', 'sourceRoots']
+
+/** What reading a recording of another process needs. */
+export interface ResolvedReader {
+  /** The recording's directory, absolute. */
+  readonly read: string
+  /** Absolute. */
+  readonly sourceRoots: readonly string[]
+}
 
 /** What `open` needs of its options, complete. */
 export interface ResolvedOptions {
@@ -34,10 +46,19 @@ export interface Settings {
  *
  * @throws {KinescopeError} `INVALID_ARGUMENT` naming the option.
  * @example
- * resolveOptions({ ring: { bytes: 1 << 20 } }).store.ringBytes // 1048576
+ * resolveOptions({ mode: 'read', path: 'recordings/1' }) // { read: '/.../recordings/1', sourceRoots: [...] }
  */
-export function resolveOptions(options: OpenOptions): ResolvedOptions {
+export function resolveOptions(options: OpenOptions): ResolvedOptions | ResolvedReader {
   const given = fields('options', options, OPTIONS)
+  const path = pathOf(given['path'])
+  const mode = given['mode'] ?? 'record'
+  if (mode !== 'record' && mode !== 'read') throw invalidArgument('mode', mode, "'record' or 'read'")
+  if (mode === 'read') return readerOf(given, path)
+  const durability = given['durability'] ?? 'process'
+  if (!DURABILITIES.includes(durability as 'process')) throw invalidArgument('durability', durability, "'process', 'interval' or 'sync'")
+  if (path === undefined && given['durability'] !== undefined) {
+    throw invalidArgument('durability', durability, 'none without a path: what is in memory ends with the process')
+  }
   const retention = fields('retention', given['retention'] ?? {}, ['maxBytes', 'maxAgeMs', 'maxEvents'])
   const ring = fields('ring', given['ring'] ?? {}, ['bytes', 'overflow'])
   const config: CaptureConfig = {
@@ -57,12 +78,27 @@ export function resolveOptions(options: OpenOptions): ResolvedOptions {
     segmentEvents: integer('segmentEvents', given['segmentEvents'] ?? DEFAULT_SEGMENT_EVENTS, 1, SEGMENT_EVENTS_MAX),
     ringBytes: integer('ring.bytes', ring['bytes'] ?? DEFAULT_RING_BYTES, RING_BYTES_MIN, RING_BYTES_MAX),
     blockWhenFull: overflow === 'block',
-    retentionMaxBytes: limit('maxBytes') || DEFAULT_RETENTION_BYTES,
+    retentionMaxBytes: limit('maxBytes') || (path === undefined ? DEFAULT_RETENTION_BYTES : 0),
     retentionMaxAgeMs: limit('maxAgeMs'),
     retentionMaxEvents: limit('maxEvents'),
     configJson: JSON.stringify(settings),
+    durability: DURABILITIES.indexOf(durability as 'process'),
+    ...(path === undefined ? {} : { path }),
   }
   return { store, settings }
+}
+
+function pathOf(path: unknown): string | undefined {
+  if (path === undefined) return undefined
+  if (typeof path !== 'string' || path === '' || path.includes('\0')) throw invalidArgument('path', path, 'a directory')
+  return resolve(path)
+}
+
+function readerOf(given: Record<string, unknown>, path: string | undefined): ResolvedReader {
+  if (path === undefined) throw invalidArgument('path', path, "a recording's directory for mode 'read'")
+  const foreign = Object.keys(given).find((name) => given[name] !== undefined && !READ_OPTIONS.includes(name))
+  if (foreign !== undefined) throw invalidArgument(foreign, given[foreign], "none in mode 'read', where the recording's writer decides")
+  return { read: path, sourceRoots: sourceRootsOf(given['sourceRoots']) }
 }
 
 function fields(owner: string, value: unknown, known: readonly string[]): Record<string, unknown> {

@@ -72,10 +72,17 @@ export class Answer<Row = Event> implements QueryResult<Row> {
   }
 }
 
+/** Causes that tell of positions in the log. */
+const POSITIONAL = ['retention', 'corrupt', 'restart'] as const
+
+function isPositional(cause: string): cause is (typeof POSITIONAL)[number] {
+  return (POSITIONAL as readonly string[]).includes(cause)
+}
+
 /** What is missing, as results tell it. */
 export function lostOf(losses: NativeLoss[]): Lost {
   const ranges = losses.map(({ cause, count, producer, first, last }): LostRange =>
-    cause === 'retention'
+    isPositional(cause)
       ? { cause, count, fromSeq: first, toSeq: last }
       : { cause: cause as LossCause, count, producer, firstSequence: Number(first), lastSequence: Number(last) },
   )

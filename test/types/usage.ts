@@ -62,7 +62,7 @@ export async function querying({ dataAccess }: Kinescope): Promise<Event[]> {
   // @ts-expect-error -- the blocking form cannot be aborted
   dataAccess.queryEventsSync({ signal: AbortSignal.timeout(5) })
   for (const range of result.lost.ranges) {
-    const from: bigint | number = range.cause === 'retention' ? range.fromSeq : range.firstSequence
+    const from: bigint | number = 'fromSeq' in range ? range.fromSeq : range.firstSequence
     void from
   }
   void [rows, seq]

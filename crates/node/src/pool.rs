@@ -55,15 +55,16 @@ impl Lane {
         })
     }
 
-    /// Runs a job on one of the threads and settles a promise with what it returns.
-    fn promise<'env, T: ToNapiValue + Send + 'static>(
+    /// Runs a job on one of the threads and settles a promise with what `finish` makes of it on the JavaScript thread.
+    fn promise<'env, V: Send + 'static, T: ToNapiValue + 'static>(
         &self,
         env: &'env Env,
-        job: impl FnOnce() -> Result<T, Error> + Send + 'static,
+        job: impl FnOnce() -> Result<V, Error> + Send + 'static,
+        finish: impl FnOnce(&Env, V) -> napi::Result<T> + Send + 'static,
     ) -> napi::Result<Object<'env>> {
         let (deferred, promise) = env.create_deferred::<T, _>()?;
         let run = move || match job() {
-            Ok(value) => deferred.resolve(|_| Ok(value)),
+            Ok(value) => deferred.resolve(move |env| finish(&env, value)),
             Err(error) => deferred.reject(js_error(error)),
         };
         if let Err(refused) = self.sender().send(Box::new(run)) {
@@ -81,7 +82,19 @@ pub(crate) fn promise<T: ToNapiValue + Send + 'static>(
     env: &Env,
     job: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> napi::Result<Object<'_>> {
-    QUERIES.promise(env, job)
+    QUERIES.promise(env, job, |_, value| Ok(value))
+}
+
+/// As [`promise`], with what `finish` makes of it on the JavaScript thread.
+///
+/// # Errors
+/// As [`promise`].
+pub(crate) fn promise_then<V: Send + 'static, T: ToNapiValue + 'static>(
+    env: &Env,
+    job: impl FnOnce() -> Result<V, Error> + Send + 'static,
+    finish: impl FnOnce(&Env, V) -> napi::Result<T> + Send + 'static,
+) -> napi::Result<Object<'_>> {
+    QUERIES.promise(env, job, finish)
 }
 
 /// As [`promise`], on the thread of imports.
@@ -92,5 +105,5 @@ pub(crate) fn import<T: ToNapiValue + Send + 'static>(
     env: &Env,
     job: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> napi::Result<Object<'_>> {
-    IMPORTS.promise(env, job)
+    IMPORTS.promise(env, job, |_, value| Ok(value))
 }

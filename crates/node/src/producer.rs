@@ -47,12 +47,14 @@ impl NativeProducer {
         self.entry.store.wait_for_space(&self.ring, head, words)
     }
 
-    /// Waits until everything before `head` is visible to queries; throws when the bound has passed.
+    /// Waits until everything before `head` is visible to queries, and as lasting as the options ask for; throws when the
+    /// bound has passed.
     #[napi]
     pub fn wait_visible(&self, head: u32) -> napi::Result<()> {
-        self.entry
-            .store
+        let store = &self.entry.store;
+        store
             .wait_visible(&self.ring, head)
+            .and_then(|()| store.wait_durable())
             .map_err(js_error)
     }
 
@@ -60,7 +62,10 @@ impl NativeProducer {
     #[napi]
     pub fn flush<'env>(&self, env: &'env Env, head: u32) -> napi::Result<Object<'env>> {
         let (entry, ring) = (Arc::clone(&self.entry), Arc::clone(&self.ring));
-        pool::promise(env, move || entry.store.wait_visible(&ring, head))
+        pool::promise(env, move || {
+            entry.store.wait_visible(&ring, head)?;
+            entry.store.wait_durable()
+        })
     }
 
     /// The thread records no more; what it committed is still drained.

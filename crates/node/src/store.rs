@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kinescope_store::{Error, ErrorCode, LossCause, Retention, Store, StoreOptions};
+#[cfg(unix)]
+use kinescope_store::DiskOptions;
+use kinescope_store::{Durability, Error, ErrorCode, LossCause, Retention, Store, StoreOptions};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Object};
 use napi_derive::napi;
@@ -32,6 +34,10 @@ pub struct NativeStoreOptions {
     pub retention_max_events: f64,
     /// Capture settings as JSON.
     pub config_json: String,
+    /// A recording's directory; none: memory.
+    pub path: Option<String>,
+    /// 0 process, 1 interval, 2 sync.
+    pub durability: u32,
 }
 
 impl NativeStoreOptions {
@@ -49,8 +55,43 @@ impl NativeStoreOptions {
             },
             config_json: self.config_json,
             raw_now_ns,
+            durability: match self.durability {
+                0 => Durability::Process,
+                1 => Durability::Interval,
+                _ => Durability::Sync,
+            },
         }
     }
+}
+
+#[cfg(unix)]
+fn open_on_disk(options: StoreOptions, path: String) -> Result<Store, Error> {
+    let disk = DiskOptions {
+        path: path.into(),
+        ..DiskOptions::default()
+    };
+    Store::open_on_disk(options, &disk)
+}
+
+#[cfg(unix)]
+fn open_to_read(options: StoreOptions, path: String) -> Result<Store, Error> {
+    Store::open_to_read(options, path.as_ref())
+}
+
+#[cfg(not(unix))]
+fn open_on_disk(_options: StoreOptions, _path: String) -> Result<Store, Error> {
+    Err(no_files())
+}
+
+#[cfg(not(unix))]
+fn open_to_read(_options: StoreOptions, _path: String) -> Result<Store, Error> {
+    Err(no_files())
+}
+
+#[cfg(not(unix))]
+fn no_files() -> Error {
+    let message = "path: expected none on this system, where recordings are kept in memory only";
+    Error::new(ErrorCode::InvalidArgument, message)
 }
 
 /// Both clocks at one moment.
@@ -89,6 +130,8 @@ pub struct NativeStats {
     pub memory_bytes: f64,
     /// Live subscriptions.
     pub subscriptions: f64,
+    /// Bytes of files.
+    pub disk_bytes: f64,
     /// Bytes that results hold.
     pub leased_bytes: f64,
     /// Bytes gathered for results.
@@ -105,17 +148,53 @@ pub struct NativeStore {
     pub(crate) entry: Arc<Entry>,
 }
 
-/// Opens a recording in memory. `raw_now_ns` is `process.hrtime.bigint()`.
+/// Opens a recording to write it; what a dead process has left in it is taken over. `raw_now_ns` is
+/// `process.hrtime.bigint()`.
 #[napi]
-pub fn open_store(
-    env: &Env,
-    options: NativeStoreOptions,
+pub fn open_store<'env>(
+    env: &'env Env,
+    mut options: NativeStoreOptions,
     raw_now_ns: BigInt,
-) -> napi::Result<NativeStore> {
+) -> napi::Result<Object<'env>> {
+    let path = options.path.take();
+    let options = options.into_options(clamped_i64(&raw_now_ns));
+    open(env, move || match path {
+        Some(path) => open_on_disk(options, path),
+        None => Store::open(options),
+    })
+}
+
+/// Opens a recording that is finished, or that another process writes.
+#[napi]
+pub fn open_reader<'env>(
+    env: &'env Env,
+    path: String,
+    raw_now_ns: BigInt,
+) -> napi::Result<Object<'env>> {
+    let options = StoreOptions {
+        node: String::new(),
+        segment_events: 1,
+        ring_bytes: 0,
+        block_when_full: false,
+        retention: Retention::default(),
+        config_json: String::new(),
+        raw_now_ns: clamped_i64(&raw_now_ns),
+        durability: Durability::Process,
+    };
+    open(env, move || open_to_read(options, path))
+}
+
+fn open(
+    env: &Env,
+    opening: impl FnOnce() -> Result<Store, Error> + Send + 'static,
+) -> napi::Result<Object<'_>> {
     // A worker that alone has loaded the addon unloads it when it ends; the writer thread and external buffers
     // outlive it.
     napi::bindgen_prelude::retain_current_module_for_unload_safety();
-    let store = Store::open(options.into_options(clamped_i64(&raw_now_ns))).map_err(js_error)?;
+    pool::promise_then(env, opening, register)
+}
+
+fn register(env: &Env, store: Store) -> napi::Result<NativeStore> {
     let entry = registry::add(store);
     // Weak: a recording that is closed long before its thread ends is freed then.
     env.add_env_cleanup_hook(Arc::downgrade(&entry), |entry| {
@@ -237,6 +316,7 @@ impl NativeStore {
             segments: count(stats.segments),
             memory_bytes: count(stats.memory_bytes),
             subscriptions: count(self.entry.streams.count() as u64),
+            disk_bytes: count(stats.disk_bytes),
             leased_bytes: count(self.entry.leases.leased_bytes.load(Relaxed)),
             gathered_bytes: count(self.entry.leases.gathered_bytes.load(Relaxed)),
             copied_bytes: count(self.entry.leases.copied_bytes.load(Relaxed)),

@@ -17,7 +17,7 @@ impl<'a> Located<'a> {
     /// The row of an event id. Indexed parts first, the newest of them at first, because who asks for one event mostly just
     /// saw it; the others have to be scanned.
     pub(crate) fn by_id(event_id: u64, snapshot: &'a Snapshot) -> Option<Self> {
-        let parts = snapshot.parts();
+        let parts = snapshot.parts_where(|summary| summary.may_have(event_id));
         let indexed = parts.iter().rev().filter(|part| part.index.is_some());
         let others = parts.iter().rev().filter(|part| part.index.is_none());
         indexed

@@ -15,7 +15,7 @@ pub(crate) struct Account {
     /// Losses of cause `ring_full` that have been reported.
     pub seen_ring_full: u64,
     /// The latest raw time known, at which no later loss can have begun.
-    latest_raw_ns: i64,
+    pub latest_raw_ns: i64,
 }
 
 impl Account {

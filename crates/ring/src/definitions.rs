@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use crate::definition_log::{DefinitionLog, emitter_entry, site_entry, string_entry};
 use crate::json::scalar::json_key;
 
 /// What all definitions together may use: text, and a fixed charge for every entry, in bytes.
@@ -140,15 +141,32 @@ pub struct Definitions {
 }
 
 /// Ids by content, so that the same definition has the same id.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Ids {
     strings: HashMap<Arc<str>, u32>,
     sites: HashMap<Site, u32>,
     emitters: HashMap<Emitter, u32>,
     used_bytes: usize,
+    log: Option<DefinitionLog>,
+}
+
+impl std::fmt::Debug for Ids {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ids")
+            .field("used_bytes", &self.used_bytes)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Ids {
+    /// Hands a definition to the log, if there is one; `None` when it could not be kept.
+    fn keep(&mut self, entry: impl FnOnce() -> Vec<u8>) -> Option<()> {
+        match &mut self.log {
+            Some(log) => log(&entry()).then_some(()),
+            None => Some(()),
+        }
+    }
+
     /// Takes `bytes` of the cap, or says that they are not there.
     fn charge(&mut self, bytes: usize) -> Option<()> {
         let used_bytes = self.used_bytes.checked_add(bytes)?;
@@ -165,6 +183,15 @@ impl Definitions {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// No definitions yet; each one is handed to `log` before its id is given out. When `log` cannot keep one, it gets no
+    /// id, as above [`DEFINITIONS_CAP_BYTES`].
+    #[must_use]
+    pub fn with_log(log: DefinitionLog) -> Self {
+        let definitions = Self::new();
+        definitions.lock().log = Some(log);
+        definitions
     }
 
     /// The id of a string; the same text has the same id. `None` above [`DEFINITIONS_CAP_BYTES`].
@@ -184,13 +211,31 @@ impl Definitions {
             file: intern(site.file)?,
             line: site.line,
         };
+        self.add_site(ids, site)
+    }
+
+    fn add_site(&self, ids: &mut Ids, site: Site) -> Option<u32> {
         if let Some(id) = ids.sites.get(&site) {
             return Some(*id);
         }
         ids.charge(ENTRY_BYTES)?;
+        ids.keep(|| site_entry(&site))?;
         let id = self.sites.push(site.clone())?;
         ids.sites.insert(site, id);
         Some(id)
+    }
+
+    /// Adds a site whose texts are ids already; they need not exist.
+    pub(crate) fn restore_site(&self, site: Site) -> Option<u32> {
+        self.add_site(&mut self.lock(), site)
+    }
+
+    /// Adds an emitter whose texts are ids already; they need not exist.
+    pub(crate) fn restore_emitter(&self, emitter: Emitter) -> Option<u32> {
+        if emitter.fields.len() > MAX_EMITTER_FIELDS {
+            return None;
+        }
+        self.add_emitter(&mut self.lock(), emitter)
     }
 
     /// The id of an emitter; equal emitters have the same id.
@@ -216,10 +261,15 @@ impl Definitions {
             fields,
             site: emitter.site,
         };
+        self.add_emitter(ids, emitter)
+    }
+
+    fn add_emitter(&self, ids: &mut Ids, emitter: Emitter) -> Option<u32> {
         if let Some(id) = ids.emitters.get(&emitter) {
             return Some(*id);
         }
         ids.charge(ENTRY_BYTES * (1 + emitter.fields.len()))?;
+        ids.keep(|| emitter_entry(&emitter))?;
         let id = self.emitters.push(emitter.clone())?;
         ids.emitters.insert(emitter, id);
         Some(id)
@@ -257,6 +307,7 @@ impl Definitions {
             return Some(*id);
         }
         ids.charge(text.len() + ENTRY_BYTES)?;
+        ids.keep(|| string_entry(text))?;
         let text: Arc<str> = text.into();
         let json_key = json_key(&text);
         let id = self.strings.push(StringDefinition {

@@ -13,9 +13,12 @@ compile_error!(
 );
 
 mod decode;
+mod definition_log;
 mod definitions;
 mod encode;
 mod event;
+#[cfg(not(loom))]
+mod file_ring;
 mod json;
 pub mod layout;
 mod memory;
@@ -28,11 +31,14 @@ mod value_writer;
 mod writer;
 
 pub use decode::read_events;
+pub use definition_log::DefinitionLog;
 pub use definitions::{
     DEFINITIONS_CAP_BYTES, Definitions, Emitter, EmitterDefinition, EmitterField, FieldType,
     MAX_EMITTER_FIELDS, Site, SiteDefinition, StringDefinition,
 };
 pub use event::{EventFields, Inherited};
+#[cfg(not(loom))]
+pub use file_ring::Checkpoint;
 pub use json::capture::{CaptureLimits, JsonCapture};
 pub use json::cuts::is_identifier;
 pub use json::emit::write_emit;

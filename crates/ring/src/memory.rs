@@ -14,19 +14,33 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 #[cfg(not(loom))]
 use std::{
     alloc::{Layout, alloc_zeroed, dealloc},
+    fs::File,
     ptr::NonNull,
 };
+
+#[cfg(not(loom))]
+use memmap2::{MmapMut, MmapOptions};
 
 /// Alignment of a ring, and the distance at which its pages are touched.
 #[cfg(not(loom))]
 const PAGE_BYTES: usize = 4096;
 
-/// One zeroed allocation of header and data area.
+/// Where a ring's memory comes from.
+#[cfg(not(loom))]
+enum Backing {
+    /// An allocation of `layout(capacity_words)`.
+    Heap,
+    /// A shared mapping of a file, which also holds the checkpoint page behind the data area.
+    Mapped(MmapMut),
+}
+
+/// Header and data area, zeroed when they are new.
 #[cfg(not(loom))]
 pub(crate) struct Memory {
-    /// Valid for `layout(capacity_words)` bytes until dropped.
+    /// Valid for `layout(capacity_words)` bytes until dropped; with a file, for a page more.
     base: NonNull<u8>,
     capacity_words: u32,
+    backing: Backing,
 }
 
 // SAFETY: the allocation is owned, not tied to a thread, and its contents are reached through atomics or under the
@@ -60,7 +74,50 @@ impl Memory {
         Some(Self {
             base,
             capacity_words,
+            backing: Backing::Heap,
         })
+    }
+
+    /// Maps a file whose blocks are allocated and whose length is that of header, data area and checkpoint page, and
+    /// faults in every page.
+    pub(crate) fn map(file: &File, capacity_words: u32) -> std::io::Result<Self> {
+        let invalid = || std::io::Error::from(std::io::ErrorKind::InvalidInput);
+        let len = layout(capacity_words)
+            .and_then(|layout| layout.size().checked_add(PAGE_BYTES))
+            .ok_or_else(invalid)?;
+        if file.metadata()?.len() != len as u64 {
+            return Err(invalid());
+        }
+        // SAFETY: other processes may map the file too; every access goes through atomics or takes bytes of any value,
+        // as it has to with JavaScript on the other side. The file is private to the recording and never shortened.
+        let mut mapping = unsafe { MmapOptions::new().len(len).map_mut(file) }?;
+        let base = NonNull::new(mapping.as_mut_ptr()).ok_or_else(invalid)?;
+        for offset in (0..len).step_by(PAGE_BYTES) {
+            // SAFETY: in bounds and aligned; an addition of zero faults the page in for writing and changes nothing,
+            // whoever else writes there.
+            unsafe { AtomicU64::from_ptr(base.as_ptr().add(offset).cast()) }
+                .fetch_add(0, Ordering::Relaxed);
+        }
+        Ok(Self {
+            base,
+            capacity_words,
+            backing: Backing::Mapped(mapping),
+        })
+    }
+
+    /// A word of the checkpoint page; none for a ring without a file.
+    pub(crate) fn checkpoint_u64(&self, offset: usize) -> Option<&AtomicU64> {
+        let Backing::Mapped(mapping) = &self.backing else {
+            return None;
+        };
+        assert!(
+            offset.is_multiple_of(8) && offset + 8 <= PAGE_BYTES,
+            "offset {offset} is no u64 of the checkpoint page"
+        );
+        let start = mapping.len() - PAGE_BYTES;
+        // SAFETY: in bounds by the assertion, since the mapping ends with the page; aligned, initialized by the file,
+        // and accessed through this type only.
+        Some(unsafe { AtomicU64::from_ptr(self.base.as_ptr().add(start + offset).cast()) })
     }
 
     pub(crate) fn as_ptr(&self) -> *mut u8 {
@@ -154,7 +211,7 @@ impl Memory {
 #[cfg(not(loom))]
 impl Drop for Memory {
     fn drop(&mut self) {
-        if let Some(layout) = layout(self.capacity_words) {
+        if let (Backing::Heap, Some(layout)) = (&self.backing, layout(self.capacity_words)) {
             // SAFETY: allocated in `new` with the same layout, and nobody can borrow from `self` any more.
             unsafe { dealloc(self.base.as_ptr(), layout) }
         }
@@ -186,6 +243,10 @@ impl Memory {
                 .collect(),
             halves: (0..capacity_words * 2).map(|_| AtomicU32::new(0)).collect(),
         })
+    }
+
+    pub(crate) fn checkpoint_u64(&self, _offset: usize) -> Option<&AtomicU64> {
+        None
     }
 
     pub(crate) fn header_u32(&self, offset: usize) -> &AtomicU32 {

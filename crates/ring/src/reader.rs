@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use crate::decode::{Account, hand_over};
+#[cfg(not(loom))]
+use crate::file_ring::Checkpoint;
 use crate::layout as at;
 use crate::record::{LossCause, RecordSink};
 use crate::ring::{Publication, Ring, RingError};
@@ -67,6 +69,38 @@ impl RingReader {
             is_corrupt: false,
             copy: Vec::new(),
         })
+    }
+
+    /// Reads on where a reader of another process was at a checkpoint, of which [`Ring::open_in`] says which counts.
+    ///
+    /// # Errors
+    /// [`RingError::ReaderTaken`] if the ring has had a reader.
+    #[cfg(not(loom))]
+    pub fn resume(ring: Arc<Ring>, checkpoint: &Checkpoint) -> Result<Self, RingError> {
+        let mut reader = Self::new(ring)?;
+        reader.position = checkpoint.position;
+        reader.released = checkpoint.position;
+        reader.account.next_sequence = checkpoint.next_sequence;
+        reader.account.seen_ring_full = checkpoint.seen_ring_full;
+        reader.account.latest_raw_ns = checkpoint.latest_loss_raw_ns;
+        reader.is_corrupt = checkpoint.is_corrupt;
+        reader.ring.store_u32(at::OFFSET_TAIL, reader.released);
+        Ok(reader)
+    }
+
+    /// Where the reader is, for a commit of the log with this generation.
+    #[cfg(not(loom))]
+    #[must_use]
+    pub fn checkpoint(&self, generation: u64, latest_record_raw_ns: i64) -> Checkpoint {
+        Checkpoint {
+            generation,
+            next_sequence: self.account.next_sequence,
+            seen_ring_full: self.account.seen_ring_full,
+            position: self.position,
+            is_corrupt: self.is_corrupt,
+            latest_loss_raw_ns: self.account.latest_raw_ns,
+            latest_record_raw_ns,
+        }
     }
 
     /// The ring.

@@ -54,6 +54,13 @@ pub enum RingError {
     ReaderTaken,
     /// `INVALID_ARGUMENT`: the ring has had a Rust producer; there is one per ring.
     WriterTaken,
+    /// `IO`: its file cannot be mapped.
+    File(String),
+    /// `CORRUPT_RECORDING`: a file that is no ring of this version.
+    NoRing {
+        /// What is wrong.
+        found: String,
+    },
 }
 
 impl fmt::Display for RingError {
@@ -83,6 +90,8 @@ impl fmt::Display for RingError {
             Self::WriterTaken => f.write_str(
                 "ring: expected one without a producer, got one that has had its producer",
             ),
+            Self::File(error) => write!(f, "a ring's file cannot be mapped: {error}"),
+            Self::NoRing { found } => write!(f, "ring file: expected a ring, got {found}"),
         }
     }
 }
@@ -100,12 +109,12 @@ impl std::error::Error for RingError {}
 /// ```
 pub struct Ring {
     pub(crate) memory: Memory,
-    producer: u16,
-    publication: Publication,
-    capacity_words: u32,
-    first_sequence: u64,
-    reader_taken: AtomicBool,
-    writer_taken: AtomicBool,
+    pub(crate) producer: u16,
+    pub(crate) publication: Publication,
+    pub(crate) capacity_words: u32,
+    pub(crate) first_sequence: u64,
+    pub(crate) reader_taken: AtomicBool,
+    pub(crate) writer_taken: AtomicBool,
 }
 
 impl Ring {
@@ -122,6 +131,15 @@ impl Ring {
         first_sequence: u64,
         publication: Publication,
     ) -> Result<Arc<Self>, RingError> {
+        let capacity_words = Self::checked_capacity(capacity_bytes, first_sequence)?;
+        Self::with_capacity_words(producer, capacity_words, first_sequence, publication)
+    }
+
+    /// Words of a data area of at least `capacity_bytes`.
+    pub(crate) fn checked_capacity(
+        capacity_bytes: usize,
+        first_sequence: u64,
+    ) -> Result<u32, RingError> {
         if !(at::MIN_CAPACITY_BYTES..=at::MAX_CAPACITY_BYTES).contains(&capacity_bytes) {
             return Err(RingError::CapacityOutOfRange {
                 capacity_bytes,
@@ -129,9 +147,11 @@ impl Ring {
                 max_bytes: at::MAX_CAPACITY_BYTES,
             });
         }
+        if first_sequence >= at::SEQUENCE_LIMIT {
+            return Err(RingError::SequenceOutOfRange { first_sequence });
+        }
         // At most 2^30 / 8 words, so the count fits 32 bits.
-        let capacity_words = (capacity_bytes.next_power_of_two() / at::WORD_BYTES) as u32;
-        Self::with_capacity_words(producer, capacity_words, first_sequence, publication)
+        Ok((capacity_bytes.next_power_of_two() / at::WORD_BYTES) as u32)
     }
 
     /// A ring of any power of two of words from 16 to 2^27: small ones wrap often, which models and tests want.
@@ -161,6 +181,23 @@ impl Ring {
         let memory = Memory::new(capacity_words).ok_or(RingError::OutOfMemory {
             bytes: at::HEADER_BYTES + capacity_bytes,
         })?;
+        Ok(Self::fresh(
+            memory,
+            producer,
+            capacity_words,
+            first_sequence,
+            publication,
+        ))
+    }
+
+    /// The ring in zeroed memory.
+    pub(crate) fn fresh(
+        memory: Memory,
+        producer: u16,
+        capacity_words: u32,
+        first_sequence: u64,
+        publication: Publication,
+    ) -> Arc<Self> {
         let ring = Self {
             memory,
             producer,
@@ -170,13 +207,14 @@ impl Ring {
             reader_taken: AtomicBool::new(false),
             writer_taken: AtomicBool::new(false),
         };
-        ring.store_u32(at::OFFSET_MAGIC, at::MAGIC);
         ring.store_u32(at::OFFSET_VERSION, at::VERSION);
         ring.store_u32(at::OFFSET_PRODUCER, u32::from(producer));
         ring.store_u32(at::OFFSET_CAPACITY_WORDS, capacity_words);
         ring.store_u32(at::OFFSET_PUBLICATION, publication as u32);
         ring.store_f64(at::OFFSET_ATTEMPTS, first_sequence as f64);
-        Ok(Arc::new(ring))
+        // Last: a file without it is no ring yet.
+        ring.store_u32(at::OFFSET_MAGIC, at::MAGIC);
+        Arc::new(ring)
     }
 
     /// Start of the ring's memory, [`Ring::len_bytes`] long, valid while the ring lives.

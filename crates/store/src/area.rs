@@ -12,7 +12,8 @@ use std::sync::{Arc, Weak};
 use arrow_buffer::{ArrowNativeType, Buffer};
 use memmap2::MmapMut;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorCode};
+use crate::mapping::Region;
 use crate::sync::{Accesses, AtomicUsize, Mutex, Ordering};
 
 /// From here on an area is a mapping of its own, which takes up memory only as it fills; below it the granularity of
@@ -27,6 +28,8 @@ enum Backing {
     Heap(Layout),
     /// `None` only while the area is dropped.
     Mapped(Option<MmapMut>, Weak<AreaPool>),
+    /// A part of a file.
+    File(Region),
 }
 
 /// Mappings of each size that are kept for the next segment; a segment has no more of any one size.
@@ -60,6 +63,8 @@ impl AreaPool {
 /// Fixed-capacity memory of which the first `published` elements never change again.
 pub struct Area<T: ArrowNativeType> {
     start: NonNull<T>,
+    /// The same elements for JavaScript, which must not be able to store into a file.
+    export: NonNull<T>,
     capacity: usize,
     /// Elements that the writer has finished. Only grows; stored with Release by the one [`AreaWriter`].
     published: AtomicUsize,
@@ -103,12 +108,67 @@ impl<T: ArrowNativeType> Area<T> {
         let start = start.ok_or_else(exhausted)?.cast::<T>();
         let area = Arc::new(Self {
             start,
+            export: start,
             capacity,
             published: AtomicUsize::new(0),
             accesses: Accesses::default(),
             backing,
         });
-        Ok(AreaWriter { area, len: 0 })
+        Ok(AreaWriter {
+            area,
+            len: 0,
+            limit: capacity,
+        })
+    }
+
+    /// An area over a part of a file, of which the first `published` elements are there for readers.
+    ///
+    /// # Errors
+    /// `CORRUPT_RECORDING` when the part holds fewer elements or does not start where one can.
+    pub fn of_file(region: Region, published: usize) -> Result<Arc<Self>, Error> {
+        let capacity = region.len() / size_of::<T>();
+        let start = region.start().cast::<T>();
+        if published > capacity || !start.is_aligned() {
+            return Err(Error::new(
+                ErrorCode::CorruptRecording,
+                format!("a column of {published} elements has room for {capacity}"),
+            ));
+        }
+        Ok(Arc::new(Self {
+            start,
+            export: region.export().cast(),
+            capacity,
+            published: AtomicUsize::new(published),
+            accesses: Accesses::default(),
+            backing: Backing::File(region),
+        }))
+    }
+
+    /// Lets readers see what another process has published; less than before, or more than there is room for, is
+    /// ignored.
+    pub fn publish_to(&self, len: usize) {
+        if len <= self.capacity && len > self.published.load(Ordering::Relaxed) {
+            self.published.store(len, Ordering::Release);
+        }
+    }
+
+    /// Elements that there is room for.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Elements below `len`, published or not: for checking what a file says before it is published.
+    ///
+    /// # Panics
+    /// When there is no room for as many, or the area is not of a file and they are not published.
+    pub fn unpublished(&self, len: usize) -> &[T] {
+        if !matches!(self.backing, Backing::File(_)) {
+            return self.slice(len);
+        }
+        assert!(len <= self.capacity, "beyond the room of a file");
+        // SAFETY: in bounds; a file's bytes are initialized whatever they are, and any of them is an integer. Whoever
+        // writes the file writes only behind what its commit record counts.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), len) }
     }
 
     /// The first `len` elements.
@@ -133,14 +193,32 @@ impl<T: ArrowNativeType> Area<T> {
     where
         T: std::panic::RefUnwindSafe + 'static,
     {
+        self.buffer_at(self.export, len)
+    }
+
+    /// As [`Area::arrow_buffer`], for readers in Rust only: over the memory that the writer writes.
+    ///
+    /// # Panics
+    /// As [`Area::slice`].
+    pub(crate) fn own_buffer(self: &Arc<Self>, len: usize) -> Buffer
+    where
+        T: std::panic::RefUnwindSafe + 'static,
+    {
+        self.buffer_at(self.start, len)
+    }
+
+    fn buffer_at(self: &Arc<Self>, start: NonNull<T>, len: usize) -> Buffer
+    where
+        T: std::panic::RefUnwindSafe + 'static,
+    {
         let size = std::mem::size_of_val(self.slice(len));
         if size == 0 {
             return Buffer::from(Vec::<T>::new());
         }
-        // SAFETY: `size` bytes from `start` are published, hence immutable, and live as long as the Arc.
+        // SAFETY: `size` bytes from `start`, which is where the elements are or where they are exported, are published, hence immutable, and live as long as the Arc.
         unsafe {
             Buffer::from_custom_allocation(
-                self.start.cast(),
+                start.cast(),
                 size,
                 Arc::clone(self) as Arc<dyn arrow_buffer::alloc::Allocation>,
             )
@@ -151,8 +229,9 @@ impl<T: ArrowNativeType> Area<T> {
     pub fn used_bytes(&self) -> usize {
         match self.backing {
             Backing::Heap(layout) => layout.size(),
-            Backing::Mapped(..) => (self.published.load(Ordering::Acquire) * size_of::<T>())
-                .next_multiple_of(PAGE_BYTES),
+            Backing::Mapped(..) | Backing::File(_) => (self.published.load(Ordering::Acquire)
+                * size_of::<T>())
+            .next_multiple_of(PAGE_BYTES),
         }
     }
 }
@@ -167,6 +246,7 @@ impl<T: ArrowNativeType> Drop for Area<T> {
                     pool.give_back(mapping);
                 }
             }
+            Backing::File(_) => {}
         }
     }
 }
@@ -174,9 +254,14 @@ impl<T: ArrowNativeType> Drop for Area<T> {
 /// The one handle that appends to an [`Area`]. Not `Clone`: that there is only one is what makes `Area` sound.
 pub struct AreaWriter<T: ArrowNativeType> {
     area: Arc<Area<T>>,
-    /// Elements written; at or above `area.published`, at most `area.capacity`.
+    /// Elements written; at or above `area.published`, at most `limit`.
     len: usize,
+    /// Elements that may be written: what the file behind the area has blocks for; at most `area.capacity`.
+    limit: usize,
 }
+
+/// Of a file's blocks, what is asked for at a time at least and at most, in bytes.
+const CHUNK_BYTES: std::ops::RangeInclusive<usize> = 16 * 1024..=4 * 1024 * 1024;
 
 impl<T: ArrowNativeType> AreaWriter<T> {
     /// The readers' side.
@@ -196,7 +281,56 @@ impl<T: ArrowNativeType> AreaWriter<T> {
 
     /// Elements that still fit.
     pub fn room(&self) -> usize {
-        self.area.capacity - self.len
+        self.limit - self.len
+    }
+
+    /// The writing side of an area of a file, of whose elements the first `len` have been written.
+    ///
+    /// # Errors
+    /// As [`Area::of_file`], and `IO` when the file has no blocks for what follows the first `len`.
+    pub fn resume(region: Region, len: usize) -> Result<Self, Error> {
+        let area = Area::of_file(region, len)?;
+        let mut writer = Self {
+            area,
+            len,
+            limit: len,
+        };
+        if writer.reserve(1) || writer.len == writer.area.capacity {
+            Ok(writer)
+        } else {
+            Err(Error::new(
+                ErrorCode::Io,
+                "no space on the disk for a segment",
+            ))
+        }
+    }
+
+    /// Whether `count` more elements fit, after the file behind the area has been given blocks for them.
+    pub fn reserve(&mut self, count: usize) -> bool {
+        if count <= self.room() {
+            return true;
+        }
+        let Backing::File(region) = &self.area.backing else {
+            return false;
+        };
+        let Some(wanted) = self.len.checked_add(count) else {
+            return false;
+        };
+        if wanted > self.area.capacity {
+            return false;
+        }
+        let size = size_of::<T>();
+        let written = self.limit * size;
+        let chunk = written.clamp(*CHUNK_BYTES.start(), *CHUNK_BYTES.end());
+        let end = (wanted * size)
+            .max(written + chunk)
+            .next_multiple_of(PAGE_BYTES)
+            .min(self.area.capacity * size);
+        if !region.allocate(written, end - written) {
+            return false;
+        }
+        self.limit = end / size;
+        true
     }
 
     /// Appends one element.
@@ -205,7 +339,7 @@ impl<T: ArrowNativeType> AreaWriter<T> {
     /// When there is no room; callers check a row's room before they write any of it.
     #[inline]
     pub fn push(&mut self, value: T) {
-        assert!(self.len < self.area.capacity, "no room");
+        assert!(self.len < self.limit, "no room");
         self.area.accesses.wrote(self.len..self.len + 1);
         // SAFETY: within capacity by the check, above `published`, and `&mut self` is the only writer.
         unsafe { self.area.start.as_ptr().add(self.len).write(value) };

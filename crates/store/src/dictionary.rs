@@ -6,8 +6,9 @@ use std::sync::{Arc, OnceLock};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use crate::area::{Area, AreaPool, AreaWriter};
+use crate::area::{Area, AreaWriter};
 use crate::error::Error;
+use crate::memory_source::MemorySource;
 use crate::shared::lock;
 use crate::sync::{AtomicU32, Mutex, Ordering};
 
@@ -21,6 +22,8 @@ pub struct Dictionary {
     codes: OnceLock<HashTable<u32>>,
     /// Code by text of the first entries, while the segment is open.
     prefix: Mutex<Option<Prefix>>,
+    /// No more entries will come, so whoever first looks for a text may build `codes`.
+    is_complete: bool,
 }
 
 struct Prefix {
@@ -28,7 +31,60 @@ struct Prefix {
     len: usize,
 }
 
+/// The hash of a text, in every table of codes.
+fn hash(text: &str) -> u64 {
+    FixedState::default().hash_one(text)
+}
+
 impl Dictionary {
+    /// The dictionary of a sealed segment in a file: `len` entries, of which the caller has checked that they are text.
+    pub fn of_file(offsets: Arc<Area<i32>>, bytes: Arc<Area<u8>>, len: usize) -> Arc<Self> {
+        Arc::new(Self {
+            offsets,
+            bytes,
+            len: AtomicU32::new(len as u32),
+            codes: OnceLock::new(),
+            prefix: Mutex::new(None),
+            is_complete: true,
+        })
+    }
+
+    /// The dictionary of a segment that another process appends to.
+    pub fn watched(offsets: Arc<Area<i32>>, bytes: Arc<Area<u8>>) -> Arc<Self> {
+        Arc::new(Self {
+            offsets,
+            bytes,
+            len: AtomicU32::new(0),
+            codes: OnceLock::new(),
+            prefix: Mutex::new(None),
+            is_complete: false,
+        })
+    }
+
+    /// Lets readers see what another process has published, of which the caller has checked that it is text.
+    pub fn publish_to(&self, len: usize, text_bytes: usize) {
+        self.bytes.publish_to(text_bytes);
+        self.offsets.publish_to(len + 1);
+        if len > self.len() {
+            self.len.store(len as u32, Ordering::Release);
+        }
+    }
+
+    fn table(&self) -> Option<&HashTable<u32>> {
+        if self.is_complete {
+            return Some(self.codes.get_or_init(|| {
+                let mut table = HashTable::with_capacity(self.len());
+                for code in 0..self.len() as u32 {
+                    table.insert_unique(hash(self.text(code as usize)), code, |&code| {
+                        hash(self.text(code as usize))
+                    });
+                }
+                table
+            }));
+        }
+        self.codes.get()
+    }
+
     /// Entries that a reader may see now.
     pub fn len(&self) -> usize {
         self.len.load(Ordering::Acquire) as usize
@@ -54,11 +110,10 @@ impl Dictionary {
     /// a scan.
     pub fn code_of(&self, text: &str) -> Option<u32> {
         let find = |codes: &HashTable<u32>| {
-            let hash = FixedState::default().hash_one(text);
             let is_same = |&code: &u32| self.text(code as usize) == text;
-            codes.find(hash, is_same).copied()
+            codes.find(hash(text), is_same).copied()
         };
-        if let Some(codes) = self.codes.get() {
+        if let Some(codes) = self.table() {
             return find(codes);
         }
         let mut scan_from = 0;
@@ -83,8 +138,8 @@ impl Dictionary {
         if self.codes.get().is_some() {
             return;
         }
-        let (hasher, len) = (FixedState::default(), self.len());
-        let hash = |code: u32| hasher.hash_one(self.text(code as usize));
+        let len = self.len();
+        let hash = |code: u32| hash(self.text(code as usize));
         let (mut codes, known) = match lock(&self.prefix).take() {
             Some(prefix) => (prefix.codes, prefix.len),
             None => (HashTable::with_capacity(len), 0),
@@ -121,25 +176,53 @@ impl DictionaryBuilder {
     ///
     /// # Errors
     /// `RESOURCE_EXHAUSTED`.
-    pub fn new(entries: usize, text_bytes: usize, pool: &Arc<AreaPool>) -> Result<Self, Error> {
-        let mut offsets = Area::with_capacity(entries + 1, pool)?;
+    pub fn new(
+        entries: usize,
+        text_bytes: usize,
+        source: &mut impl MemorySource,
+    ) -> Result<Self, Error> {
+        let mut offsets = source.area(entries + 1)?;
+        let bytes = source.area(text_bytes)?;
+        if !offsets.is_empty() {
+            return Ok(Self::resume(offsets, bytes));
+        }
         offsets.push(0);
         offsets.publish();
-        let bytes = Area::with_capacity(text_bytes, pool)?;
+        Ok(Self::over(offsets, bytes, HashTable::new()))
+    }
+
+    /// Goes on with the dictionary of a dead process, of which it has been checked that its entries are text.
+    fn resume(offsets: AreaWriter<i32>, bytes: AreaWriter<u8>) -> Self {
+        let mut codes = HashTable::new();
+        let (ends, texts) = (offsets.written(), bytes.written());
+        let entry = |code: u32| {
+            let range = ends[code as usize] as usize..ends[code as usize + 1] as usize;
+            std::str::from_utf8(&texts[range]).unwrap_or_default()
+        };
+        for code in 0..ends.len() as u32 - 1 {
+            codes.insert_unique(hash(entry(code)), code, |&code| hash(entry(code)));
+        }
+        let mut builder = Self::over(offsets, bytes, codes);
+        builder.publish();
+        builder
+    }
+
+    fn over(offsets: AreaWriter<i32>, bytes: AreaWriter<u8>, codes: HashTable<u32>) -> Self {
         let dictionary = Arc::new(Dictionary {
             offsets: offsets.area(),
             bytes: bytes.area(),
             len: AtomicU32::new(0),
             codes: OnceLock::new(),
             prefix: Mutex::new(None),
+            is_complete: false,
         });
-        Ok(Self {
+        Self {
             dictionary,
             offsets,
             bytes,
-            codes: HashTable::new(),
+            codes,
             hasher: FixedState::default(),
-        })
+        }
     }
 
     /// The readers' side.
@@ -160,9 +243,14 @@ impl DictionaryBuilder {
         {
             return Some(code as i32);
         }
-        if self.offsets.room() == 0 || self.bytes.room() < text.len() {
+        if !self.offsets.reserve(1) || !self.bytes.reserve(text.len()) {
             return None;
         }
+        // Reserving borrows the areas anew.
+        let (offsets, bytes) = (self.offsets.written(), self.bytes.written());
+        let entry = |code: u32| {
+            &bytes[offsets[code as usize] as usize..offsets[code as usize + 1] as usize]
+        };
         let code = (self.offsets.len() - 1) as u32;
         let hasher = &self.hasher;
         self.codes.insert_unique(hash, code, |&code| {
@@ -194,9 +282,9 @@ impl DictionaryBuilder {
         range.map_or("", |bytes| std::str::from_utf8(bytes).unwrap_or_default())
     }
 
-    /// Whether all strings of another dictionary would fit, known ones or not.
-    pub fn has_room_for(&self, other: &Self) -> bool {
-        self.offsets.room() >= other.len() && self.bytes.room() >= other.bytes.len()
+    /// Whether all strings of another dictionary fit, known ones or not.
+    pub fn reserve_for(&mut self, other: &Self) -> bool {
+        self.offsets.reserve(other.len()) && self.bytes.reserve(other.bytes.len())
     }
 
     /// Bytes of all strings.

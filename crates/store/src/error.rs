@@ -16,6 +16,12 @@ pub enum ErrorCode {
     NotFound,
     /// The recording, attachment or result has been closed.
     Closed,
+    /// Another process writes the recording.
+    Locked,
+    /// A recording's files are not what they should be.
+    CorruptRecording,
+    /// A recording's files are of a later version.
+    UnsupportedVersion,
     /// Memory, producer numbers or a bounded wait ran out.
     ResourceExhausted,
     /// The system refused, or something inside failed that should not.
@@ -31,6 +37,9 @@ impl ErrorCode {
             Self::PageTokenExpired => "PAGE_TOKEN_EXPIRED",
             Self::NotFound => "NOT_FOUND",
             Self::Closed => "CLOSED",
+            Self::Locked => "LOCKED",
+            Self::CorruptRecording => "CORRUPT_RECORDING",
+            Self::UnsupportedVersion => "UNSUPPORTED_VERSION",
             Self::ResourceExhausted => "RESOURCE_EXHAUSTED",
             Self::Io => "IO",
         }
@@ -58,6 +67,16 @@ impl Error {
     /// `CLOSED`.
     pub fn closed() -> Self {
         Self::new(ErrorCode::Closed, "the recording is closed")
+    }
+
+    /// `CORRUPT_RECORDING`.
+    pub fn corrupt(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::CorruptRecording, message)
+    }
+
+    /// `IO`.
+    pub fn io(what: impl fmt::Display, error: &std::io::Error) -> Self {
+        Self::new(ErrorCode::Io, format!("{what}: {error}"))
     }
 
     /// `RESOURCE_EXHAUSTED`.

@@ -17,13 +17,19 @@ pub mod clock;
 pub mod columns;
 pub mod context;
 pub mod dictionary;
+#[cfg(all(unix, not(loom)))]
+mod disk;
 mod error;
 mod event_id;
 mod import;
 pub mod index;
+pub mod journal;
 pub mod json;
 pub mod log_writer;
 mod loss;
+#[allow(unsafe_code, reason = "files as memory; every block says why it holds")]
+mod mapping;
+pub mod memory_source;
 mod names;
 mod options;
 mod part;
@@ -35,19 +41,23 @@ mod segment;
 pub mod segment_builder;
 mod shared;
 pub mod sketch;
+mod slot;
 mod statistics;
 mod store;
 mod sync;
 pub mod validity;
 mod writer_thread;
 
+#[cfg(all(unix, not(loom)))]
+pub use disk::{DiskOptions, Probe};
 pub use error::{Error, ErrorCode};
 pub use event_id::{EventId, SEQUENCE_BITS};
 pub use import::{Import, ImportBatch, ImportColumn, ImportSource, Integers, Texts};
 pub use loss::{LossCause, LossLog, LossRange};
-pub use options::{Retention, StoreOptions};
+pub use options::{Durability, Retention, StoreOptions};
 pub use part::{HeadIndex, Part};
 pub use segment::{Bounds, Columns, ProducerRange, Sealed, Segment, TextColumn};
 pub use shared::{Counters, LateReader, Shared, Snapshot};
+pub use slot::{Slot, StoredSegment, Summary};
 pub use statistics::{PathCount, Payloads, Statistics, ValueType};
-pub use store::{Stats, Store, WAIT_MAX};
+pub use store::{CLOSE_MAX, SYNC_MAX, Stats, Store, WAIT_MAX};

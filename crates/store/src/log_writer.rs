@@ -10,13 +10,18 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::event_id::EventId;
 use crate::import::Staged;
-use crate::index::indexer::Indexer;
+use crate::index::indexer::{FileIndexes, Indexer};
+use crate::journal::Journal;
 use crate::loss::{LossCause, LossRange};
+use crate::producer_numbers::FIRST_IMPORT;
 use crate::row::{Inherited, Row, RowCodes, RowValues, SiteCodes, SiteRef, Tag, TextRef};
-use crate::segment::{Sealed, Segment};
 use crate::segment_builder::{SegmentBuilder, SegmentLimits};
 use crate::shared::Shared;
+use crate::slot::Slot;
 use crate::sync::Ordering;
+
+/// Rows of a segment that is in memory because there is no space on the disk.
+const STRANDED_ROWS: usize = 64 * 1024;
 
 /// Codes that texts with definition ids have in the open segment.
 #[derive(Default)]
@@ -58,11 +63,18 @@ pub struct LogWriter {
     shared: Arc<Shared>,
     builder: SegmentBuilder,
     pool: Arc<AreaPool>,
-    segments: Vec<Arc<Segment>>,
     /// Of the sealed segments, what `sealed_bytes` has of each.
     counted_bytes: VecDeque<u64>,
     indexer: Option<Indexer>,
     head: Head,
+    file_indexes: FileIndexes,
+    segments: Vec<Slot>,
+    /// None in memory.
+    journal: Option<Box<dyn Journal>>,
+    /// The open segment is in memory for want of space on the disk.
+    is_stranded: bool,
+    /// Losses whose rows had no room.
+    unwritten: Vec<(LossRange, String)>,
     known: KnownCodes,
     /// Segments opened before the open one. Unlike `base_seq` it tells an empty segment from the one that replaced it.
     generation: u64,
@@ -84,37 +96,79 @@ pub struct LogWriter {
 struct Full;
 
 impl LogWriter {
-    /// An empty log.
+    /// An empty log in memory.
     ///
     /// # Errors
     /// `RESOURCE_EXHAUSTED`.
     pub fn new(shared: Arc<Shared>) -> Result<Self, Error> {
-        let (rows_per_segment, bytes_per_segment) = shared.options.segment_limits();
-        let pool = Arc::default();
+        let (rows_per_segment, _) = shared.options.segment_limits();
+        let pool: Arc<AreaPool> = Arc::default();
         shared.share_areas(&pool);
         let builder = SegmentBuilder::new(0, SegmentLimits::of(rows_per_segment, 0), &pool)?;
-        let segments = vec![Arc::clone(builder.segment())];
+        Ok(Self::over(shared, builder, pool, Vec::new(), None, 0))
+    }
+
+    /// A log on disk that goes on behind `stored`: with the rows that `builder` has, and the store's own sequence at
+    /// `own_sequence`.
+    pub fn resume(
+        shared: Arc<Shared>,
+        builder: SegmentBuilder,
+        stored: Vec<Slot>,
+        journal: Box<dyn Journal>,
+        own_sequence: u64,
+    ) -> Self {
+        let pool = Arc::default();
+        if let Some(range) = builder.producer_range(FIRST_IMPORT) {
+            shared.note_given(EventId::new(FIRST_IMPORT, range.last));
+        }
+        Self::over(shared, builder, pool, stored, Some(journal), own_sequence)
+    }
+
+    /// What the log needs to make its first segment on disk.
+    pub fn first_limits(shared: &Shared) -> SegmentLimits {
+        SegmentLimits::of(shared.options.segment_limits().0, 0)
+    }
+
+    fn over(
+        shared: Arc<Shared>,
+        builder: SegmentBuilder,
+        pool: Arc<AreaPool>,
+        mut segments: Vec<Slot>,
+        journal: Option<Box<dyn Journal>>,
+        own_sequence: u64,
+    ) -> Self {
+        let (rows_per_segment, bytes_per_segment) = shared.options.segment_limits();
+        let sealed_rows = segments.iter().filter_map(Slot::sealed_rows);
+        let sealed_rows = sealed_rows.sum::<usize>() as u64;
+        let counted_bytes: VecDeque<u64> = segments.iter().map(kept_bytes).collect();
+        let sealed_bytes = counted_bytes.iter().sum();
+        segments.push(Slot::Memory(Arc::clone(builder.segment())));
         shared.set_segments(segments.clone());
+        shared.set_watermark(builder.next_seq());
         let now_raw_ns = shared.clock.raw_now_ns();
-        Ok(Self {
+        Self {
             shared,
             builder,
             pool,
             segments,
-            counted_bytes: VecDeque::new(),
+            counted_bytes,
             indexer: None,
             head: Head::default(),
+            file_indexes: FileIndexes::default(),
+            journal,
+            is_stranded: false,
+            unwritten: Vec::new(),
             known: KnownCodes::default(),
             generation: 0,
             rows_per_segment,
             bytes_per_segment,
-            own_sequence: 0,
+            own_sequence,
             opened_raw_ns: now_raw_ns,
             now_raw_ns,
-            sealed_bytes: 0,
-            sealed_rows: 0,
+            sealed_bytes,
+            sealed_rows,
             stored_unpublished: 0,
-        })
+        }
     }
 
     /// From now on sealed segments get indexes, built by a thread of their own.
@@ -138,16 +192,22 @@ impl LogWriter {
             self.stored_unpublished += 1;
             return;
         }
-        let appended = self
-            .roll(text_bytes(row, context, tags.as_deref()))
-            .is_ok_and(|()| self.try_append(row, context, tags.as_deref()).is_ok());
+        let rolled = self.roll(text_bytes(row, context, tags.as_deref()));
+        // Of a log on disk, what does not fit a new segment has found no space; in memory too: then memory is bounded.
+        let cause = if rolled.is_err() && self.journal.is_some() {
+            LossCause::DiskFull
+        } else {
+            LossCause::TooLarge
+        };
+        let appended =
+            rolled.is_ok_and(|()| self.try_append(row, context, tags.as_deref()).is_ok());
         if appended {
             self.stored_unpublished += 1;
         } else {
             let id = EventId(row.event_id);
             self.append_loss(
                 &LossRange {
-                    cause: LossCause::TooLarge,
+                    cause,
                     producer: id.producer(),
                     first: id.sequence(),
                     last: id.sequence(),
@@ -280,6 +340,36 @@ impl LogWriter {
     /// Appends the row that says what is missing, and counts it. The row's pid is that of the thread that lost it.
     pub fn append_loss(&mut self, range: &LossRange, pid: &str) {
         self.shared.add_loss(*range);
+        if let Some(journal) = &mut self.journal {
+            journal.lost(range);
+        }
+        if !self.append_loss_row(range, pid) {
+            self.keep_unwritten(range, pid);
+        }
+    }
+
+    /// Remembers a loss until there is room for its row, with the next ones of the same producer and cause in one.
+    fn keep_unwritten(&mut self, range: &LossRange, pid: &str) {
+        let same = |(kept, _): &&mut (LossRange, String)| {
+            (kept.cause, kept.producer) == (range.cause, range.producer)
+        };
+        match self.unwritten.iter_mut().find(same) {
+            Some((kept, _)) => kept.absorb(range),
+            None => self.unwritten.push((*range, pid.to_owned())),
+        }
+    }
+
+    /// Appends the rows of losses that had no room before.
+    fn append_unwritten(&mut self) {
+        for (range, pid) in std::mem::take(&mut self.unwritten) {
+            if !self.append_loss_row(&range, &pid) {
+                self.keep_unwritten(&range, &pid);
+            }
+        }
+    }
+
+    /// False, and nothing appended, without room for the row.
+    fn append_loss_row(&mut self, range: &LossRange, pid: &str) -> bool {
         let LossRange {
             cause,
             producer,
@@ -309,19 +399,18 @@ impl LogWriter {
             tags: &[],
             data: Some(&data),
         };
-        self.own_sequence += 1;
         let context = Context::of_thread(pid);
-        let appended = self.try_append(&row, &context, None).is_ok();
-        if !appended && self.roll(0).is_ok() {
-            // A fresh segment has room for this small row; without memory for one, the counters still tell.
-            let _ = self.try_append(&row, &context, None);
-        }
+        // A fresh segment has room for this small row.
+        let appended = self.try_append(&row, &context, None).is_ok()
+            || (self.roll(0).is_ok() && self.try_append(&row, &context, None).is_ok());
+        self.own_sequence += u64::from(appended);
+        appended
     }
 
     /// Takes imported events into the log, all of them or none, and makes them visible.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for an id that exists, `RESOURCE_EXHAUSTED`.
+    /// `INVALID_ARGUMENT` for an id that exists, `RESOURCE_EXHAUSTED`; `IO` when the disk does not take them.
     pub(crate) fn import(&mut self, staged: Staged) -> Result<(), Error> {
         let Staged {
             segments,
@@ -329,20 +418,35 @@ impl LogWriter {
             checked_below,
         } = staged;
         let unchecked = self.segments.iter().rev();
-        for segment in unchecked.take_while(|segment| segment.base_seq >= checked_below) {
-            given.check_segment(segment)?;
+        for slot in unchecked.take_while(|slot| slot.base_seq() >= checked_below) {
+            if let Some(segment) = slot.segment() {
+                given.check_segment(segment)?;
+            }
         }
         given.check_open(&self.builder)?;
         let rows: usize = segments.iter().map(SegmentBuilder::rows).sum();
+        self.keep_import_numbers(&segments);
         match <[SegmentBuilder; 1]>::try_from(segments) {
             Ok([one]) if one.is_small() => self.append_small(&one)?,
-            Ok([one]) => self.append_segments(vec![one]),
-            Err(segments) => self.append_segments(segments),
+            Ok([one]) => self.append_segments(vec![one])?,
+            Err(segments) => self.append_segments(segments)?,
         }
         given.note(&self.shared);
         self.stored_unpublished += rows as u64;
         self.publish();
         Ok(())
+    }
+
+    /// On disk, writes down which numbers of the producer of imports are taken, whether the import comes about or not.
+    fn keep_import_numbers(&mut self, segments: &[SegmentBuilder]) {
+        let ranges = segments
+            .iter()
+            .filter_map(|segment| segment.producer_range(FIRST_IMPORT));
+        if let (Some(last), Some(journal)) =
+            (ranges.map(|range| range.last).max(), &mut self.journal)
+        {
+            journal.keep_import_end(last + 1);
+        }
     }
 
     /// Appends a few rows to the open segment, or to the next one if they do not fit.
@@ -364,20 +468,71 @@ impl LogWriter {
         }
     }
 
-    /// Seals the open segment and puts others behind it, of which the last is the open one then.
-    fn append_segments(&mut self, segments: Vec<SegmentBuilder>) {
+    /// Seals the open segment and puts others behind it, of which the last is the open one then; on disk an empty one
+    /// behind them is.
+    fn append_segments(&mut self, segments: Vec<SegmentBuilder>) -> Result<(), Error> {
         self.now_raw_ns = self.shared.clock.raw_now_ns();
+        if self.journal.is_some() {
+            return self.append_files(segments);
+        }
         for mut segment in segments {
             segment.rebase(self.builder.next_seq());
             let sealed = std::mem::replace(&mut self.builder, segment);
             self.seal(sealed);
-            self.segments.push(Arc::clone(self.builder.segment()));
+            self.segments
+                .push(Slot::Memory(Arc::clone(self.builder.segment())));
             self.generation += 1;
         }
         self.known = KnownCodes::default();
         self.opened_raw_ns = self.now_raw_ns;
         self.evict();
         self.shared.set_segments(self.segments.clone());
+        Ok(())
+    }
+
+    /// Writes segments to files, which count from the next commit on, and opens a segment behind them.
+    fn append_files(&mut self, segments: Vec<SegmentBuilder>) -> Result<(), Error> {
+        let Some(journal) = &mut self.journal else {
+            return Ok(());
+        };
+        let last_append = self.now_raw_ns + self.shared.clock.offset_ns();
+        let mut next_seq = self.builder.next_seq();
+        let mut files = Vec::new();
+        for mut segment in segments {
+            segment.rebase(next_seq);
+            next_seq = segment.next_seq();
+            let shared = Arc::clone(segment.segment());
+            segment.seal(self.now_raw_ns);
+            match journal.store_now(&shared, last_append) {
+                Ok(slot) => files.push(slot),
+                Err(error) => {
+                    files.iter().for_each(|slot| journal.evicted(slot));
+                    return Err(error);
+                }
+            }
+        }
+        let limits = SegmentLimits::of(self.rows_per_segment, 0);
+        let next = match journal.open_segment(next_seq, limits) {
+            Ok(next) => next,
+            Err(error) => {
+                files.iter().for_each(|slot| journal.evicted(slot));
+                return Err(error);
+            }
+        };
+        let sealed = std::mem::replace(&mut self.builder, next);
+        self.seal(sealed);
+        for slot in files {
+            self.sealed_rows += slot.sealed_rows().unwrap_or(0) as u64;
+            self.push_sealed(slot);
+        }
+        self.segments
+            .push(Slot::Memory(Arc::clone(self.builder.segment())));
+        self.is_stranded = false;
+        self.forget_codes();
+        self.opened_raw_ns = self.now_raw_ns;
+        self.evict();
+        self.shared.set_segments(self.segments.clone());
+        Ok(())
     }
 
     /// Seals the open segment and opens the next, with room for a row of `row_text_bytes`.
@@ -386,7 +541,50 @@ impl LogWriter {
         if self.evict() {
             self.shared.set_segments(self.segments.clone());
         }
+        let next = self.next_builder(row_text_bytes)?;
+        self.go_on_in(next);
+        Ok(())
+    }
+
+    /// Seals the open segment; `next` is the open one from now on.
+    fn go_on_in(&mut self, next: SegmentBuilder) {
+        let sealed = std::mem::replace(&mut self.builder, next);
+        self.forget_codes();
+        self.seal(sealed);
+        self.segments
+            .push(Slot::Memory(Arc::clone(self.builder.segment())));
+        self.opened_raw_ns = self.now_raw_ns;
+        self.shared.set_segments(self.segments.clone());
+    }
+
+    /// Forgets the codes that texts had: those of another segment, or of definitions of another process.
+    pub fn forget_codes(&mut self) {
+        self.known = KnownCodes::default();
+        self.generation += 1;
+    }
+
+    fn next_builder(&mut self, row_text_bytes: usize) -> Result<SegmentBuilder, Error> {
+        let base_seq = self.builder.next_seq();
         let limits = SegmentLimits::of(self.rows_per_segment, row_text_bytes);
+        if let Some(journal) = &mut self.journal {
+            let no_space = match journal.may_have_space() {
+                true => journal.open_segment(base_seq, limits),
+                false => Err(Error::resource_exhausted("no space on the disk")),
+            };
+            self.is_stranded = no_space.is_err();
+            return match no_space {
+                Ok(builder) => Ok(builder),
+                Err(error) if self.builder.used_bytes() as u64 > journal.memory_left() => {
+                    Err(error)
+                }
+                // Small, to be left soon when there is space again.
+                Err(_) => SegmentBuilder::new(
+                    base_seq,
+                    SegmentLimits::of(self.rows_per_segment.min(STRANDED_ROWS), row_text_bytes),
+                    &Arc::default(),
+                ),
+            };
+        }
         let ordinary = SegmentLimits::of(self.rows_per_segment, 0);
         // No other segment is likely to want the sizes of one that is made for a large row, so no pool outlives them.
         let pool = if limits == ordinary {
@@ -394,59 +592,56 @@ impl LogWriter {
         } else {
             Arc::default()
         };
-        let next = SegmentBuilder::new(self.builder.next_seq(), limits, &pool)?;
-        let sealed = std::mem::replace(&mut self.builder, next);
-        self.known = KnownCodes::default();
-        self.generation += 1;
-        self.seal(sealed);
-        self.segments.push(Arc::clone(self.builder.segment()));
-        self.opened_raw_ns = self.now_raw_ns;
-        self.shared.set_segments(self.segments.clone());
-        Ok(())
+        SegmentBuilder::new(base_seq, limits, &pool)
     }
 
     /// Seals what was the open segment; an empty one leaves the log.
     fn seal(&mut self, builder: SegmentBuilder) {
         self.segments.pop();
-        if builder.rows() > 0 {
-            let segment = Arc::clone(builder.segment());
-            self.sealed_rows += builder.rows() as u64;
-            builder.seal(self.now_raw_ns);
-            let bytes = segment.used_bytes() as u64;
-            self.sealed_bytes += bytes;
-            self.counted_bytes.push_back(bytes);
-            if let Some(indexer) = &self.indexer {
-                indexer.index(&segment, None);
-            }
-            self.segments.push(segment);
-        }
         self.head.rows = 0;
+        if builder.rows() == 0 {
+            return;
+        }
+        let segment = Arc::clone(builder.segment());
+        self.sealed_rows += builder.rows() as u64;
+        let position = builder.position(self.own_sequence);
+        builder.seal(self.now_raw_ns);
+        if let Some(indexer) = &self.indexer {
+            indexer.index(&segment, None);
+        }
+        if let Some(journal) = &mut self.journal {
+            let last_append = self.now_raw_ns + self.shared.clock.offset_ns();
+            journal.sealed(&segment, &position, last_append);
+        }
+        self.push_sealed(Slot::Memory(segment));
+    }
+
+    /// Puts a sealed segment at the end of the list.
+    fn push_sealed(&mut self, slot: Slot) {
+        let bytes = kept_bytes(&slot);
+        self.sealed_bytes += bytes;
+        self.counted_bytes.push_back(bytes);
+        self.segments.push(slot);
     }
 
     /// Drops sealed segments from the log's start as long as retention says so; true if any was.
     fn evict(&mut self) -> bool {
         let mut evicted = 0;
-        while let Some(sealed) = self
-            .segments
-            .get(evicted)
-            .and_then(|segment| segment.sealed())
-        {
-            if !self.exceeds_retention(sealed) {
+        while let Some(slot) = self.segments.get(evicted) {
+            let Some(rows) = slot.sealed_rows() else {
+                break;
+            };
+            if !self.exceeds_retention(slot, rows as u64) {
                 break;
             }
-            let rows = sealed.rows as u64;
             self.sealed_bytes -= self.counted_bytes.pop_front().unwrap_or_default();
-            self.sealed_rows -= rows;
-            let segment = &self.segments[evicted];
-            self.shared.add_evicted(LossRange {
-                cause: LossCause::Retention,
-                producer: 0,
-                first: segment.base_seq,
-                last: segment.base_seq + rows - 1,
-                count: rows,
-                first_timestamp: segment.bounds.min_timestamp(),
-                last_timestamp: segment.bounds.max_timestamp(),
-            });
+            self.sealed_rows -= rows as u64;
+            let range = slot.range(LossCause::Retention, rows);
+            self.shared.add_evicted(range);
+            if let Some(journal) = &mut self.journal {
+                journal.lost(&range);
+                journal.evicted(slot);
+            }
             evicted += 1;
         }
         self.segments.drain(..evicted);
@@ -468,7 +663,14 @@ impl LogWriter {
             }
             let place = self
                 .segments
-                .binary_search_by_key(&indexed.base_seq, |segment| segment.base_seq);
+                .binary_search_by_key(&indexed.base_seq, Slot::base_seq);
+            if let Ok(place) = place
+                && matches!(self.segments[place], Slot::File(_))
+            {
+                // Memory beside the files that retention counts.
+                self.file_indexes.add(&indexed);
+                continue;
+            }
             if let Some(counted) = place
                 .ok()
                 .and_then(|place| self.counted_bytes.get_mut(place))
@@ -498,14 +700,26 @@ impl LogWriter {
         if self.head.built.as_ref().is_none_or(has_rested) {
             self.index_head(1);
         }
+        if let Some(indexer) = &self.indexer
+            && let Some(segment) = self.file_indexes.next(&self.segments)
+        {
+            indexer.index(&segment, None);
+        }
     }
 
     /// Whether the oldest segment has to go.
-    fn exceeds_retention(&self, oldest: &Sealed) -> bool {
+    fn exceeds_retention(&self, oldest: &Slot, oldest_rows: u64) -> bool {
         let retention = self.shared.options.retention;
         let is_older = retention.max_age.is_some_and(|age| {
             let age_ns = i64::try_from(age.as_nanos()).unwrap_or(i64::MAX);
-            oldest.last_append_raw_ns < self.now_raw_ns.saturating_sub(age_ns)
+            let last_append_raw_ns = match oldest {
+                Slot::Memory(segment) => segment.sealed().map(|sealed| sealed.last_append_raw_ns),
+                Slot::File(stored) => {
+                    let last_append = stored.summary().last_append;
+                    Some(last_append.saturating_sub(self.shared.clock.offset_ns()))
+                }
+            };
+            last_append_raw_ns.is_some_and(|last| last < self.now_raw_ns.saturating_sub(age_ns))
         });
         let bytes = self.sealed_bytes + self.builder.used_bytes() as u64 + self.head.bytes;
         let rows = self.sealed_rows + self.builder.rows() as u64;
@@ -515,12 +729,22 @@ impl LogWriter {
                 .is_some_and(|max_bytes| bytes > max_bytes)
             || retention
                 .max_events
-                .is_some_and(|max_events| rows - oldest.rows as u64 >= max_events)
+                .is_some_and(|max_events| rows - oldest_rows >= max_events)
     }
 
-    /// Makes everything appended so far visible, and applies the limits that time and bytes set.
+    /// The number that the commit of the next [`LogWriter::publish`] will have; none in memory.
+    pub fn next_generation(&self) -> Option<u64> {
+        self.journal
+            .as_ref()
+            .map(|journal| journal.next_generation())
+    }
+
+    /// Makes everything appended so far lasting and visible, and applies the limits that time and bytes set.
     pub fn publish(&mut self) {
         self.now_raw_ns = self.shared.clock.raw_now_ns();
+        if !self.unwritten.is_empty() {
+            self.append_unwritten();
+        }
         self.builder.publish();
         let stored = std::mem::take(&mut self.stored_unpublished);
         self.shared
@@ -534,10 +758,107 @@ impl LogWriter {
         if self.evict() {
             self.shared.set_segments(self.segments.clone());
         }
+        self.commit();
         self.shared.set_watermark(self.builder.next_seq());
-        if self.builder.used_bytes() as u64 >= self.bytes_per_segment && self.builder.rows() > 0 {
+        let is_full = self.builder.used_bytes() as u64 >= self.bytes_per_segment;
+        if is_full && self.builder.rows() > 0 && self.roll(0).is_ok() {
             // Without memory for another segment this one goes on until its areas are full.
+            self.commit();
+        }
+    }
+
+    /// Makes what has been published lasting.
+    fn commit(&mut self) {
+        if let Some(journal) = &mut self.journal {
+            journal.commit(&self.builder.position(self.own_sequence));
+        }
+    }
+
+    /// Takes over segments that have become files, and goes back to the disk when it has space again. Called once per
+    /// turn, when nothing is unpublished.
+    pub fn tend(&mut self) {
+        let Some(journal) = &mut self.journal else {
+            return;
+        };
+        let stored = journal.take_stored();
+        let has_space = self.is_stranded && journal.may_have_space();
+        let mut has_changed = !stored.is_empty();
+        for slot in stored {
+            let place = self
+                .segments
+                .binary_search_by_key(&slot.base_seq(), Slot::base_seq);
+            // Retention may have been faster.
+            match place {
+                Ok(place) => {
+                    self.file_indexes.take_over(&self.segments[place], &slot);
+                    if let Some(counted) = self.counted_bytes.get_mut(place) {
+                        self.sealed_bytes -= *counted;
+                        *counted = kept_bytes(&slot);
+                        self.sealed_bytes += *counted;
+                    }
+                    self.segments[place] = slot;
+                }
+                Err(_) => journal.evicted(&slot),
+            }
+        }
+        if has_space {
+            let limits = SegmentLimits::of(self.rows_per_segment, 0);
+            if let Ok(next) = journal.open_segment(self.builder.next_seq(), limits) {
+                self.is_stranded = false;
+                self.go_on_in(next);
+                has_changed = true;
+            }
+        }
+        if !self.unwritten.is_empty() {
+            self.append_unwritten();
+            has_changed = true;
+        }
+        if has_changed {
+            self.builder.publish();
+            self.shared.set_segments(self.segments.clone());
+            self.commit();
+            self.shared.set_watermark(self.builder.next_seq());
+        }
+    }
+
+    /// What a slot of a producer means from now on.
+    pub fn keep_context(&mut self, producer: u16, slot: u16, context: &Context) {
+        if let Some(journal) = &mut self.journal {
+            journal.context(producer, slot, context);
+        }
+    }
+
+    /// A producer is gone and drained.
+    pub fn buried(&mut self, producer: u16, next_sequence: u64) {
+        if let Some(journal) = &mut self.journal {
+            journal.buried(producer, next_sequence);
+        }
+    }
+
+    /// Ends a log on disk: its last segment becomes a file.
+    pub fn close(&mut self) {
+        if self.journal.is_none() {
+            return;
+        }
+        if self.builder.rows() > 0 {
+            // Without space the rows stay in the head, from which the next opener takes them.
             let _ = self.roll(0);
+        }
+        self.commit();
+        if let Some(journal) = &mut self.journal {
+            journal.close();
+        }
+    }
+
+    /// The process begins to record, on disk.
+    ///
+    /// # Errors
+    /// `IO`.
+    pub fn begin(&mut self, sequence_floor: u64) -> Result<(), Error> {
+        self.forget_codes();
+        match &mut self.journal {
+            Some(journal) => journal.begin(sequence_floor),
+            None => Ok(()),
         }
     }
 
@@ -548,15 +869,28 @@ impl LogWriter {
         };
         self.now_raw_ns = self.shared.clock.raw_now_ns();
         let eighth_ns = i64::try_from(age.as_nanos() / 8).unwrap_or(i64::MAX);
+        let mut has_changed = false;
         if self.builder.rows() > 0 && self.opened_raw_ns < self.now_raw_ns.saturating_sub(eighth_ns)
         {
-            let _ = self.roll(0);
+            has_changed = self.roll(0).is_ok();
         } else if self.builder.rows() == 0 {
             self.opened_raw_ns = self.now_raw_ns;
         }
         if self.evict() {
             self.shared.set_segments(self.segments.clone());
+            has_changed = true;
         }
+        if has_changed {
+            self.commit();
+        }
+    }
+}
+
+/// What a sealed segment counts for retention by bytes.
+fn kept_bytes(slot: &Slot) -> u64 {
+    match slot {
+        Slot::Memory(segment) => segment.used_bytes() as u64,
+        Slot::File(stored) => stored.disk_bytes(),
     }
 }
 

@@ -15,6 +15,10 @@ pub enum LossCause {
     DiskFull,
     /// Retention evicted it.
     Retention,
+    /// A file that held it is damaged.
+    Corrupt,
+    /// The machine stopped before it was on disk, or the process before there was space for it.
+    Restart,
 }
 
 impl LossCause {
@@ -36,6 +40,8 @@ impl LossCause {
             Self::Encoder => "encoder",
             Self::DiskFull => "disk_full",
             Self::Retention => "retention",
+            Self::Corrupt => "corrupt",
+            Self::Restart => "restart",
         }
     }
 }
@@ -45,9 +51,10 @@ impl LossCause {
 pub struct LossRange {
     /// Why.
     pub cause: LossCause,
-    /// Whose attempts they were; 0 for what retention evicted.
+    /// Whose attempts they were; 0 for positions of the log.
     pub producer: u16,
-    /// The first of the producer's numbers that is missing; for retention the first `seq`.
+    /// The first of the producer's numbers that is missing; for what was in the log (evicted, damaged, or gone with a
+    /// machine that stopped) the first `seq`.
     pub first: u64,
     /// The last of them; when `count` is less than they span, which of them are missing is not known any more.
     pub last: u64,
@@ -75,7 +82,7 @@ impl LossRange {
         Some(self)
     }
 
-    fn absorb(&mut self, other: &Self) {
+    pub(crate) fn absorb(&mut self, other: &Self) {
         self.count += other.count;
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
@@ -103,6 +110,11 @@ impl LossLog {
             self.coarsen();
         }
         self.ranges.push(range);
+    }
+
+    /// Everything known, eviction first.
+    pub fn all(&self) -> impl Iterator<Item = &LossRange> {
+        self.evicted.iter().chain(&self.ranges)
     }
 
     /// Adds what retention evicted.

@@ -16,6 +16,18 @@ pub struct Retention {
     pub max_events: Option<u64>,
 }
 
+/// What survives a power loss. That every event whose record call has returned survives the process holds for each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// What the kernel has written back by itself.
+    #[default]
+    Process,
+    /// All but about the last 200 milliseconds.
+    Interval,
+    /// As with an interval, and everything before a flush that has returned.
+    Sync,
+}
+
 /// Everything that a store needs to know to open.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
@@ -33,6 +45,8 @@ pub struct StoreOptions {
     pub config_json: String,
     /// One reading of the producers' monotonic clock.
     pub raw_now_ns: i64,
+    /// What survives what, of a recording on disk.
+    pub durability: Durability,
 }
 
 impl StoreOptions {

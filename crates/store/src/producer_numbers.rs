@@ -1,5 +1,7 @@
 //! Who may call itself producer 1, 2, 3, …
 
+use kinescope_ring::layout::SEQUENCE_LIMIT;
+
 use crate::error::Error;
 
 /// Numbers from here on belong to imported events; the first of them to those that bring no id.
@@ -12,9 +14,31 @@ const RECORDING_MAX: u16 = FIRST_IMPORT - 1;
 pub struct ProducerNumbers {
     used: u16,
     free: Vec<(u16, u64)>,
+    /// No sequence begins below.
+    floor: u64,
 }
 
 impl ProducerNumbers {
+    /// The numbers of a recording that goes on: those that have been used, with the first of the sequence that their next
+    /// holders use, and where sequences of new numbers begin.
+    pub fn resume(used: impl IntoIterator<Item = (u16, u64)>, floor: u64) -> Self {
+        let mut numbers = Self {
+            floor,
+            ..Self::default()
+        };
+        for (number, next_sequence) in used {
+            // Numbers in between have been taken and never recorded anything.
+            for skipped in numbers.used + 1..number {
+                numbers.free.push((skipped, floor));
+            }
+            numbers.used = numbers.used.max(number);
+            numbers.give_back(number, next_sequence.max(floor));
+        }
+        // The lowest is taken first.
+        numbers.free.reverse();
+        numbers
+    }
+
     /// A number and the first of the sequence that its holder uses.
     ///
     /// # Errors
@@ -29,11 +53,14 @@ impl ProducerNumbers {
             )));
         }
         self.used += 1;
-        Ok((self.used, 0))
+        Ok((self.used, self.floor))
     }
 
     /// Takes a number back.
     pub fn give_back(&mut self, number: u16, next_sequence: u64) {
-        self.free.push((number, next_sequence));
+        // A sequence that is used up ends its number.
+        if next_sequence < SEQUENCE_LIMIT {
+            self.free.push((number, next_sequence));
+        }
     }
 }

@@ -38,6 +38,35 @@ impl ProducerState {
             json: Vec::new(),
         }
     }
+
+    /// A producer of a dead process, with what its slots meant.
+    #[cfg(all(unix, not(loom)))]
+    pub fn resume(
+        number: u16,
+        pid: &str,
+        contexts: impl IntoIterator<Item = (u16, Context)>,
+        last_raw_ns: i64,
+    ) -> Self {
+        let mut state = Self::new(number, pid);
+        state.last_raw_ns = last_raw_ns;
+        for (slot, context) in contexts {
+            state.set_context(slot, context);
+        }
+        state
+    }
+
+    fn set_context(&mut self, slot: u16, context: Context) {
+        let slot = usize::from(slot);
+        if slot >= self.contexts.len() {
+            self.contexts.resize_with(slot + 1, Context::default);
+        }
+        self.contexts[slot] = context;
+    }
+
+    /// Raw time of the last record.
+    pub fn last_raw_ns(&self) -> i64 {
+        self.last_raw_ns
+    }
 }
 
 /// Takes a producer's records for the length of one turn of the writer.
@@ -368,13 +397,9 @@ impl RecordSink for ProducerSink<'_> {
         let owned = |reference: Option<Text<'_>>| {
             reference.map(|reference| text(definitions, reference).to_owned())
         };
-        let slot = usize::from(record.slot);
-        if slot >= self.state.contexts.len() {
-            self.state.contexts.resize_with(slot + 1, Context::default);
-        }
         let pid = owned(values.pid).unwrap_or_else(|| self.state.contexts[0].pid.clone());
         let tags = tags(definitions, values.tags).into_iter();
-        self.state.contexts[slot] = Context {
+        let context = Context {
             pid,
             correlation_id: owned(values.correlation_id),
             parent_id: record.parent,
@@ -383,6 +408,9 @@ impl RecordSink for ProducerSink<'_> {
                 .collect(),
             codes: Cell::new(None),
         };
+        self.log
+            .keep_context(self.state.number, record.slot, &context);
+        self.state.set_context(record.slot, context);
     }
 
     fn emit(&mut self, record: EmitRecord<'_>) {

@@ -74,6 +74,24 @@ pub struct ProducerRange {
     pub last: u64,
 }
 
+impl ProducerRange {
+    /// The ranges of some events' ids, sorted by producer.
+    pub fn of(event_ids: &[u64]) -> Vec<Self> {
+        let mut ranges = std::collections::BTreeMap::new();
+        for id in event_ids.iter().map(|id| crate::EventId(*id)) {
+            let (producer, sequence) = (id.producer(), id.sequence());
+            let range = ranges.entry(producer).or_insert(Self {
+                producer,
+                first: sequence,
+                last: sequence,
+            });
+            range.first = range.first.min(sequence);
+            range.last = range.last.max(sequence);
+        }
+        ranges.into_values().collect()
+    }
+}
+
 /// What is known once nothing is appended any more.
 pub struct Sealed {
     /// Rows of the segment.
@@ -147,7 +165,7 @@ pub struct Segment {
     /// Bytes the open segment takes up, refreshed when rows are published.
     pub(crate) open_bytes: AtomicUsize,
     pub(crate) sealed: OnceLock<Sealed>,
-    pub(crate) index: OnceLock<Box<SegmentIndex>>,
+    pub(crate) index: OnceLock<Arc<SegmentIndex>>,
 }
 
 impl Segment {
@@ -166,7 +184,7 @@ impl Segment {
         let rows = self.sealed()?.rows;
         let index = self
             .index
-            .get_or_init(|| Box::new(SegmentIndex::build(self, rows, names)));
+            .get_or_init(|| Arc::new(SegmentIndex::build(self, rows, names)));
         Some(index.bytes())
     }
 

@@ -6,16 +6,17 @@ use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashMap;
 
-use crate::area::{Area, AreaPool, AreaWriter};
+use crate::area::AreaWriter;
 use crate::columns::{DictionaryColumn, NullableColumn};
 use crate::dictionary::DictionaryBuilder;
 use crate::error::Error;
 use crate::event_id::EventId;
+use crate::journal::Position;
+use crate::memory_source::MemorySource;
 use crate::row::{RowCodes, RowValues};
 use crate::segment::{Bounds, Columns, ProducerRange, Sealed, Segment, TextColumn};
 use crate::statistics::Statistics;
 use crate::sync::{AtomicUsize, Ordering};
-use crate::validity::Validity;
 
 /// How large a segment may become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,10 +53,36 @@ impl SegmentLimits {
             tag_entries: rows.saturating_mul(4).max(text_bytes + 1),
         }
     }
+
+    /// The limits with which areas are made.
+    #[must_use]
+    pub fn settled(self) -> Self {
+        // Offsets are 32 bits; half their range leaves no room for a mistake.
+        let area_bytes = |bytes: usize| bytes.clamp(4096, 1 << 30);
+        Self {
+            rows: self.rows.max(1),
+            data_bytes: area_bytes(self.data_bytes),
+            dictionary_bytes: area_bytes(self.dictionary_bytes),
+            tag_bytes: area_bytes(self.tag_bytes),
+            tag_entries: self.tag_entries.max(1024),
+        }
+    }
+}
+
+/// How many tags a row has, and the bytes of their keys and values.
+#[inline]
+fn tag_sizes(row: &RowValues<'_>) -> (usize, usize, usize) {
+    let (mut key_bytes, mut value_bytes) = (0, 0);
+    let tags = row.tags.unwrap_or_default();
+    for (key, value) in tags {
+        key_bytes += key.len();
+        value_bytes += value.len();
+    }
+    (tags.len(), key_bytes, value_bytes)
 }
 
 /// Texts that one row may add to a dictionary: its context's, interned whether the row uses it or not, and its own.
-const TEXTS_PER_ROW: usize = 2;
+pub(crate) const TEXTS_PER_ROW: usize = 2;
 
 /// Empty: its first number is above its last.
 const NO_RUN: ProducerRange = ProducerRange {
@@ -70,12 +97,14 @@ struct TextWriter {
 }
 
 impl TextWriter {
-    fn new(texts: usize, bytes: usize, pool: &Arc<AreaPool>) -> Result<Self, Error> {
-        let mut offsets = Area::with_capacity(texts + 1, pool)?;
-        offsets.push(0);
+    fn new(texts: usize, bytes: usize, source: &mut impl MemorySource) -> Result<Self, Error> {
+        let mut offsets = source.area(texts + 1)?;
+        if offsets.is_empty() {
+            offsets.push(0);
+        }
         Ok(Self {
             offsets,
-            bytes: Area::with_capacity(bytes, pool)?,
+            bytes: source.area(bytes)?,
         })
     }
 
@@ -92,6 +121,10 @@ impl TextWriter {
 
     fn has_room(&self, texts: usize, bytes: usize) -> bool {
         self.offsets.room() >= texts && self.bytes.room() >= bytes
+    }
+
+    fn reserve(&mut self, texts: usize, bytes: usize) -> bool {
+        self.offsets.reserve(texts) && self.bytes.reserve(bytes)
     }
 
     #[inline]
@@ -116,6 +149,8 @@ impl TextWriter {
 pub struct SegmentBuilder {
     segment: Arc<Segment>,
     rows: usize,
+    /// Rows that every column has memory for, blocks of its file included; at most `rows_max`.
+    rows_ready: usize,
     rows_max: usize,
     seq: AreaWriter<u64>,
     event_id: AreaWriter<u64>,
@@ -148,35 +183,41 @@ fn try_array<T, const N: usize>(
 }
 
 impl SegmentBuilder {
-    /// An empty segment that starts at `base_seq`.
+    /// A segment that starts at `base_seq`: empty, unless its memory is that of a file which already holds rows.
     ///
     /// # Errors
-    /// `RESOURCE_EXHAUSTED`.
-    pub fn new(base_seq: u64, limits: SegmentLimits, pool: &Arc<AreaPool>) -> Result<Self, Error> {
-        let rows = limits.rows.max(1);
-        // Offsets are 32 bits; half their range leaves no room for a mistake.
-        let area_bytes = |bytes: usize| bytes.clamp(4096, 1 << 30);
-        let text_bytes = area_bytes(limits.data_bytes);
-        let dictionary_bytes = area_bytes(limits.dictionary_bytes);
-        let tag_bytes = area_bytes(limits.tag_bytes);
-        let tags = limits.tag_entries.max(1024);
-        let seq = Area::with_capacity(rows, pool)?;
-        let event_id = Area::with_capacity(rows, pool)?;
-        let timestamp = Area::with_capacity(rows, pool)?;
-        let wall_time = Area::with_capacity(rows, pool)?;
-        let parent_id = Area::with_capacity(rows, pool)?;
-        let arity = Area::with_capacity(rows, pool)?;
-        let line = Area::with_capacity(rows, pool)?;
-        let codes: [AreaWriter<i32>; DictionaryColumn::COUNT] =
-            try_array(|| Area::with_capacity(rows, pool))?;
+    /// `RESOURCE_EXHAUSTED` without memory, `IO` without space on the disk.
+    pub fn new(
+        base_seq: u64,
+        limits: SegmentLimits,
+        mut source: impl MemorySource,
+    ) -> Result<Self, Error> {
+        let SegmentLimits {
+            rows,
+            data_bytes,
+            dictionary_bytes,
+            tag_bytes,
+            tag_entries,
+        } = limits.settled();
+        let source = &mut source;
+        let seq = source.area(rows)?;
+        let event_id = source.area(rows)?;
+        let timestamp = source.area(rows)?;
+        let wall_time = source.area(rows)?;
+        let parent_id = source.area(rows)?;
+        let arity = source.area(rows)?;
+        let line = source.area(rows)?;
+        let codes: [AreaWriter<i32>; DictionaryColumn::COUNT] = try_array(|| source.area(rows))?;
         let dictionaries: [DictionaryBuilder; DictionaryColumn::COUNT] = try_array(|| {
-            DictionaryBuilder::new(rows.saturating_mul(TEXTS_PER_ROW), dictionary_bytes, pool)
+            DictionaryBuilder::new(rows.saturating_mul(TEXTS_PER_ROW), dictionary_bytes, source)
         })?;
-        let mut tag_offsets = Area::with_capacity(rows + 1, pool)?;
-        tag_offsets.push(0);
-        let tag_keys = TextWriter::new(tags, tag_bytes, pool)?;
-        let tag_values = TextWriter::new(tags, tag_bytes, pool)?;
-        let data = TextWriter::new(rows, text_bytes, pool)?;
+        let mut tag_offsets = source.area(rows + 1)?;
+        if tag_offsets.is_empty() {
+            tag_offsets.push(0);
+        }
+        let tag_keys = TextWriter::new(tag_entries, tag_bytes, source)?;
+        let tag_values = TextWriter::new(tag_entries, tag_bytes, source)?;
+        let data = TextWriter::new(rows, data_bytes, source)?;
         let columns = Columns {
             seq: seq.area(),
             event_id: event_id.area(),
@@ -191,7 +232,7 @@ impl SegmentBuilder {
             tag_keys: tag_keys.column(),
             tag_values: tag_values.column(),
             data: data.column(),
-            validity: std::array::from_fn(|_| Validity::new(rows)),
+            validity: try_array(|| source.validity(rows))?,
         };
         let segment = Arc::new(Segment {
             base_seq,
@@ -204,7 +245,8 @@ impl SegmentBuilder {
         });
         let mut builder = Self {
             segment,
-            rows: 0,
+            rows: seq.len(),
+            rows_ready: 0,
             rows_max: rows,
             seq,
             event_id,
@@ -225,8 +267,59 @@ impl SegmentBuilder {
             producers: HashMap::new(),
             run: NO_RUN,
         };
+        builder.rows_ready = builder.rows_with_memory();
+        builder.note_all();
         builder.publish();
         Ok(builder)
+    }
+
+    /// Takes up what rows that were there before have in common.
+    fn note_all(&mut self) {
+        let rows = self.rows;
+        for row in 0..rows {
+            let (timestamp, event_id) =
+                (self.timestamp.written()[row], self.event_id.written()[row]);
+            self.note(timestamp, event_id);
+        }
+        let validity = &self.segment.columns.validity;
+        validity.iter().for_each(|column| column.clear_from(rows));
+    }
+
+    /// Rows that the columns of fixed width have memory for.
+    fn rows_with_memory(&self) -> usize {
+        let rooms = [
+            self.seq.room(),
+            self.event_id.room(),
+            self.timestamp.room(),
+            self.wall_time.room(),
+            self.parent_id.room(),
+            self.arity.room(),
+            self.line.room(),
+            self.tag_offsets.room(),
+            self.data.offsets.room(),
+        ];
+        let codes = self.codes.iter().map(AreaWriter::room);
+        let room = rooms.into_iter().chain(codes).min().unwrap_or(0);
+        (self.rows + room).min(self.rows_max)
+    }
+
+    /// Has the file behind the columns of fixed width given blocks for `count` more rows; false when there is no room.
+    fn reserve_rows(&mut self, count: usize) -> bool {
+        if self.rows_max - self.rows < count {
+            return false;
+        }
+        let reserved = self.seq.reserve(count)
+            && self.event_id.reserve(count)
+            && self.timestamp.reserve(count)
+            && self.wall_time.reserve(count)
+            && self.parent_id.reserve(count)
+            && self.arity.reserve(count)
+            && self.line.reserve(count)
+            && self.tag_offsets.reserve(count)
+            && self.data.offsets.reserve(count)
+            && self.codes.iter_mut().all(|codes| codes.reserve(count));
+        self.rows_ready = self.rows_with_memory();
+        reserved
     }
 
     /// The readers' side.
@@ -244,6 +337,20 @@ impl SegmentBuilder {
         self.segment.base_seq + self.rows as u64
     }
 
+    /// What a commit says of the segment.
+    pub fn position(&self, own_sequence: u64) -> Position {
+        Position {
+            next_seq: self.next_seq(),
+            base_seq: self.segment.base_seq,
+            rows: self.rows,
+            entries: std::array::from_fn(|column| self.dictionaries[column].len() as u32),
+            min_timestamp: self.min_timestamp,
+            max_timestamp: self.max_timestamp,
+            in_time_order: self.in_time_order,
+            own_sequence,
+        }
+    }
+
     /// The code of a text in one of the columns; none when the segment has no room for it.
     #[inline]
     pub fn intern(&mut self, column: DictionaryColumn, text: &str) -> Option<i32> {
@@ -251,21 +358,26 @@ impl SegmentBuilder {
     }
 
     fn has_room(&self, row: &RowValues<'_>) -> bool {
-        let (mut key_bytes, mut value_bytes) = (0, 0);
-        let tags = row.tags.unwrap_or_default();
-        for (key, value) in tags {
-            key_bytes += key.len();
-            value_bytes += value.len();
-        }
-        self.rows < self.rows_max
+        let (tags, key_bytes, value_bytes) = tag_sizes(row);
+        self.rows < self.rows_ready
             && self.data.has_room(1, row.data.map_or(0, str::len))
-            && self.tag_keys.has_room(tags.len(), key_bytes)
-            && self.tag_values.has_room(tags.len(), value_bytes)
+            && self.tag_keys.has_room(tags, key_bytes)
+            && self.tag_values.has_room(tags, value_bytes)
+    }
+
+    /// Has the file behind the columns given blocks for a row; false when there is no room, or no file.
+    #[cold]
+    fn reserve(&mut self, row: &RowValues<'_>) -> bool {
+        let (tags, key_bytes, value_bytes) = tag_sizes(row);
+        (self.rows < self.rows_ready || self.reserve_rows(1))
+            && self.data.reserve(1, row.data.map_or(0, str::len))
+            && self.tag_keys.reserve(tags, key_bytes)
+            && self.tag_values.reserve(tags, value_bytes)
     }
 
     /// Appends a row; false, and nothing changed, when it does not fit.
     pub fn push(&mut self, row: &RowValues<'_>, codes: &RowCodes) -> bool {
-        if !self.has_room(row) {
+        if !self.has_room(row) && !self.reserve(row) {
             return false;
         }
         let index = self.rows;
@@ -289,7 +401,7 @@ impl SegmentBuilder {
             .push(self.tag_keys.offsets.len() as i32 - 1);
         self.mark(NullableColumn::Data, index, row.data.is_some());
         self.data.push(row.data.unwrap_or_default());
-        self.note(row);
+        self.note(row.timestamp, row.event_id);
         self.rows += 1;
         true
     }
@@ -335,11 +447,11 @@ impl SegmentBuilder {
     }
 
     #[inline]
-    fn note(&mut self, row: &RowValues<'_>) {
-        self.in_time_order &= row.timestamp >= self.max_timestamp;
-        self.min_timestamp = self.min_timestamp.min(row.timestamp);
-        self.max_timestamp = self.max_timestamp.max(row.timestamp);
-        let id = EventId(row.event_id);
+    fn note(&mut self, timestamp: i64, event_id: u64) {
+        self.in_time_order &= timestamp >= self.max_timestamp;
+        self.min_timestamp = self.min_timestamp.min(timestamp);
+        self.max_timestamp = self.max_timestamp.max(timestamp);
+        let id = EventId(event_id);
         // Rows come in runs of one producer, so the last one's range is nearly always the right one.
         if id.producer() != self.run.producer {
             self.end_run();

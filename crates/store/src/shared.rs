@@ -13,6 +13,7 @@ use crate::options::StoreOptions;
 use crate::part::{HeadIndex, Part};
 use crate::producer_numbers::FIRST_IMPORT;
 use crate::segment::Segment;
+use crate::slot::{Slot, Summary};
 use crate::sync::{
     ArcSwap, AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, fence,
 };
@@ -33,6 +34,8 @@ pub struct Counters {
     pub lost: [AtomicU64; LossCause::ROWS.len()],
     /// Values of a wrong type that the reader of the rings found.
     pub mistyped: AtomicU64,
+    /// Bytes of files; 0 in memory.
+    pub disk_bytes: AtomicU64,
 }
 
 /// The state that the writer thread shares.
@@ -44,7 +47,7 @@ pub struct Shared {
     /// The writer's memory of evicted segments.
     areas: OnceLock<Weak<AreaPool>>,
     /// Replaced when a segment is opened or evicted, before the watermark of its first row.
-    segments: ArcSwap<Vec<Arc<Segment>>>,
+    segments: ArcSwap<Vec<Slot>>,
     /// Of the segment that is open, or was when this was built.
     head: ArcSwap<Option<HeadIndex>>,
     names: Names,
@@ -71,7 +74,12 @@ pub struct Shared {
 impl Shared {
     /// An empty log's.
     pub fn new(options: StoreOptions) -> Self {
-        let clock = Clock::new(options.raw_now_ns, 0);
+        Self::resume(options, 0, LossLog::default())
+    }
+
+    /// A log's that goes on: its time line is raw time plus `offset_ns`, and `losses` are known to be missing.
+    pub fn resume(options: StoreOptions, offset_ns: i64, losses: LossLog) -> Self {
+        let clock = Clock::new(options.raw_now_ns, offset_ns);
         Self {
             options,
             clock,
@@ -80,7 +88,7 @@ impl Shared {
             head: ArcSwap::default(),
             names: Names::default(),
             watermark: AtomicU64::new(0),
-            losses: Mutex::default(),
+            losses: Mutex::new(losses),
             counters: Counters::default(),
             given_import_end: AtomicU64::new(0),
             departures: AtomicU64::new(0),
@@ -127,7 +135,7 @@ impl Shared {
         bytes
     }
 
-    pub(crate) fn set_segments(&self, segments: Vec<Arc<Segment>>) {
+    pub(crate) fn set_segments(&self, segments: Vec<Slot>) {
         self.segments.store(Arc::new(segments));
     }
 
@@ -137,7 +145,27 @@ impl Shared {
 
     /// What is missing from the half-open time range.
     pub fn lost_between(&self, start: i64, end: i64) -> Vec<LossRange> {
-        lock(&self.losses).overlapping(start, end)
+        let mut missing = lock(&self.losses).overlapping(start, end);
+        let damaged = self.segments.load_full();
+        let damaged = damaged.iter().filter_map(Slot::damage);
+        missing.extend(
+            damaged.filter(|range| range.last_timestamp >= start && range.first_timestamp < end),
+        );
+        missing
+    }
+
+    /// Everything that is known to be missing, as a log of losses.
+    #[cfg(all(unix, not(loom)))]
+    pub(crate) fn all_losses(&self) -> Vec<LossRange> {
+        lock(&self.losses).all().copied().collect()
+    }
+
+    /// Forgets all losses: they are read anew.
+    #[cfg(all(unix, not(loom)))]
+    pub(crate) fn forget_losses(&self) {
+        *lock(&self.losses) = LossLog::default();
+        let counters = self.counters.lost.iter().chain([&self.counters.evicted]);
+        counters.for_each(|counter| counter.store(0, Ordering::Relaxed));
     }
 
     /// What retention has evicted so far, all of it together.
@@ -288,39 +316,88 @@ impl Progress {
 /// The log up to an exclusive watermark.
 #[derive(Clone)]
 pub struct Snapshot {
-    segments: Arc<Vec<Arc<Segment>>>,
+    segments: Arc<Vec<Slot>>,
     head: Arc<Option<HeadIndex>>,
     /// Every row with `seq` below this that retention has left is part of the snapshot.
     pub watermark: u64,
 }
 
 impl Snapshot {
-    /// The segments and how many of each one's rows belong to the snapshot, in `seq` order; none is empty.
+    /// The segments and how many of each one's rows belong to the snapshot, in `seq` order; none is empty. A file is
+    /// checked when it is first reached, and left out when it is damaged.
     pub fn segments(&self) -> impl DoubleEndedIterator<Item = (&Arc<Segment>, usize)> {
-        self.segments.iter().filter_map(|segment| {
-            let rows = usize::try_from(self.watermark.saturating_sub(segment.base_seq))
-                .unwrap_or(usize::MAX);
-            let rows = segment
-                .sealed()
-                .map_or(rows, |sealed| rows.min(sealed.rows));
-            (rows > 0).then_some((segment, rows))
+        self.segments_within(i64::MIN, i64::MAX)
+    }
+
+    /// Those of [`Snapshot::segments`] that may have rows whose timestamps lie between two, both inclusive; files that
+    /// have none are not touched.
+    pub fn segments_within(
+        &self,
+        first_timestamp: i64,
+        last_timestamp: i64,
+    ) -> impl DoubleEndedIterator<Item = (&Arc<Segment>, usize)> {
+        self.segments_where(move |summary| {
+            summary.max_timestamp >= first_timestamp && summary.min_timestamp <= last_timestamp
         })
     }
 
     /// The rows of the snapshot in `seq` order, parted where an index ends; no part is empty.
     pub fn parts(&self) -> Vec<Part<'_>> {
+        self.parts_where(|_| true)
+    }
+
+    /// Those of [`Snapshot::parts`] of which the summary of their file says that they may matter.
+    pub fn parts_where(&self, may_matter: impl Fn(&Summary) -> bool) -> Vec<Part<'_>> {
         let head = (*self.head).as_ref();
-        let segments = self.segments();
+        let segments = self.segments_where(may_matter);
         segments
             .flat_map(|(segment, visible)| Part::of(segment, visible, head))
             .collect()
     }
 
-    /// Rows that an index covers.
+    /// Rows that an index covers. Files that nobody has looked at have none.
     pub fn indexed_rows(&self) -> u64 {
-        let parts = self.parts();
+        let files = self.segments.iter().filter_map(Slot::loaded_file);
+        let in_files = files.filter_map(|segment| segment.index());
+        let in_files: u64 = in_files.map(|index| index.rows() as u64).sum();
+        let parts = self.parts_where(|_| false);
         let indexed = parts.iter().filter(|part| part.index.is_some());
-        indexed.map(|part| part.rows.len() as u64).sum()
+        in_files + indexed.map(|part| part.rows.len() as u64).sum::<u64>()
+    }
+
+    /// Those of [`Snapshot::segments`] of which the summary says that they may matter. Segments in memory always do.
+    pub fn segments_where(
+        &self,
+        may_matter: impl Fn(&Summary) -> bool,
+    ) -> impl DoubleEndedIterator<Item = (&Arc<Segment>, usize)> {
+        self.segments.iter().filter_map(move |slot| {
+            let rows = usize::try_from(self.watermark.saturating_sub(slot.base_seq()))
+                .unwrap_or(usize::MAX);
+            let rows = slot.sealed_rows().map_or(rows, |sealed| rows.min(sealed));
+            if rows == 0 {
+                return None;
+            }
+            if let Slot::File(stored) = slot
+                && !may_matter(stored.summary())
+            {
+                return None;
+            }
+            slot.segment().map(|segment| (segment, rows))
+        })
+    }
+
+    /// The first position from `seq` on that is in the log, or the watermark: below it the log has a gap.
+    pub fn next_present(&self, seq: u64) -> u64 {
+        let ends = |slot: &Slot| {
+            slot.sealed_rows()
+                .map_or(self.watermark, |rows| slot.base_seq() + rows as u64)
+        };
+        self.segments
+            .iter()
+            .filter(|slot| slot.damage().is_none())
+            .find(|slot| ends(slot) > seq)
+            .map_or(self.watermark, |slot| slot.base_seq().max(seq))
+            .min(self.watermark)
     }
 
     /// This snapshot below an earlier watermark.
@@ -334,7 +411,7 @@ impl Snapshot {
 
     /// The first `seq` that retention has left.
     pub fn first_seq(&self) -> u64 {
-        self.segments.first().map_or(0, |segment| segment.base_seq)
+        self.segments.first().map_or(0, Slot::base_seq)
     }
 
     /// Segments, the open one included.
@@ -344,9 +421,6 @@ impl Snapshot {
 
     /// Bytes of memory of all segments.
     pub fn used_bytes(&self) -> usize {
-        self.segments
-            .iter()
-            .map(|segment| segment.used_bytes())
-            .sum()
+        self.segments.iter().map(Slot::memory_bytes).sum()
     }
 }

@@ -1,15 +1,22 @@
 //! A recording's store: opens the writer thread, hands out producers, answers what is there.
 
 use std::sync::Arc;
+#[cfg(all(unix, not(loom)))]
+use std::sync::OnceLock;
 use std::thread::{self, Thread};
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded, unbounded};
+use kinescope_ring::layout::MIN_CAPACITY_BYTES;
 use kinescope_ring::{Definitions, Publication, Ring, RingError, RingState};
 
+#[cfg(all(unix, not(loom)))]
+use crate::disk::{DiskOptions, Handles, Looks};
 use crate::error::{Error, ErrorCode};
 use crate::import::{Gathering, Import, ImportNumbers};
 use crate::log_writer::LogWriter;
+#[cfg(all(unix, not(loom)))]
+use crate::options::Durability;
 use crate::options::StoreOptions;
 use crate::producer_numbers::ProducerNumbers;
 use crate::shared::{Shared, Snapshot, lock};
@@ -18,6 +25,20 @@ use crate::writer_thread::{Command, Writer};
 
 /// Bound of every wait. A waiting native call delays the end of its thread, so it stays around a second.
 pub const WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Bound of waiting for a disk. Nobody waits for it but who asked for `'sync'`.
+pub const SYNC_MAX: Duration = Duration::from_secs(10);
+/// Bound of waiting for the last files of a recording that is closed.
+pub const CLOSE_MAX: Duration = Duration::from_secs(60);
+
+fn default_publication() -> Publication {
+    // Commit words can be followed directly where stores become visible in program order.
+    if cfg!(target_arch = "x86_64") {
+        Publication::CommitWords
+    } else {
+        Publication::PublishedHead
+    }
+}
 
 /// Sums over producers that are gone and drained.
 #[derive(Default)]
@@ -90,6 +111,8 @@ pub struct Stats {
     pub segments: u64,
     /// Bytes of all segments.
     pub memory_bytes: u64,
+    /// Bytes of files.
+    pub disk_bytes: u64,
 }
 
 /// An open recording.
@@ -101,6 +124,10 @@ pub struct Store {
     writer: Thread,
     publication: Publication,
     import_numbers: Mutex<ImportNumbers>,
+    #[cfg(all(unix, not(loom)))]
+    disk: Option<Arc<OnceLock<Handles>>>,
+    #[cfg(all(unix, not(loom)))]
+    looks: Option<Arc<Looks>>,
 }
 
 impl Store {
@@ -109,13 +136,7 @@ impl Store {
     /// # Errors
     /// `RESOURCE_EXHAUSTED` without memory for the first segment, `IO` when no thread can be started.
     pub fn open(options: StoreOptions) -> Result<Self, Error> {
-        // Commit words can be followed directly where stores become visible in program order.
-        let publication = if cfg!(target_arch = "x86_64") {
-            Publication::CommitWords
-        } else {
-            Publication::PublishedHead
-        };
-        Self::open_with(options, publication)
+        Self::open_with(options, default_publication())
     }
 
     /// As [`Store::open`], with the way in which producers publish.
@@ -126,7 +147,6 @@ impl Store {
         let shared = Arc::new(Shared::new(options));
         let definitions = Arc::new(Definitions::new());
         let producers = Arc::new(Producers::default());
-        lock(&producers.inner).enabled = true;
         let (commands, receiver) = unbounded();
         let mut log = LogWriter::new(Arc::clone(&shared))?;
         log.start_indexing()?;
@@ -137,6 +157,110 @@ impl Store {
             Arc::clone(&definitions),
             log,
         );
+        Self::start(
+            shared,
+            definitions,
+            producers,
+            commands,
+            writer,
+            publication,
+        )
+    }
+
+    /// Opens a recording on disk, and goes on with it where the last process ended, in whatever way that was: what it had
+    /// recorded is in the log when this returns.
+    ///
+    /// # Errors
+    /// `LOCKED` while another process writes the recording; `UNSUPPORTED_VERSION`; `CORRUPT_RECORDING` when it is none;
+    /// `INVALID_ARGUMENT` for a directory that holds something else; `IO`; and as [`Store::open`].
+    #[cfg(all(unix, not(loom)))]
+    pub fn open_on_disk(options: StoreOptions, disk: &DiskOptions) -> Result<Self, Error> {
+        let opened = crate::disk::open(options, disk)?;
+        let producers = Arc::new(Producers::default());
+        let (commands, receiver) = unbounded();
+        let (mut writer, finish) = opened.into_writer(Arc::clone(&producers), receiver);
+        let begun = finish.run(&mut writer)?;
+        lock(&producers.inner).numbers = begun.numbers;
+        let publication = default_publication();
+        let mut store = Self::start(
+            begun.shared,
+            begun.definitions,
+            producers,
+            commands,
+            writer,
+            publication,
+        )?;
+        store.disk = Some(begun.handles);
+        store.import_numbers = Mutex::new(begun.import_numbers);
+        Ok(store)
+    }
+
+    /// Opens a recording that another process writes, or none any more: what it commits is visible here milliseconds
+    /// later, and nothing is changed. Of `options` only the clock's reading counts. Producers of it record nothing.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` when there is no recording; `UNSUPPORTED_VERSION`; `CORRUPT_RECORDING` when it is none; `IO`.
+    #[cfg(all(unix, not(loom)))]
+    pub fn open_to_read(options: StoreOptions, path: &std::path::Path) -> Result<Self, Error> {
+        let (commands, receiver) = unbounded();
+        let (shared, follower, looks) = crate::disk::Follower::open(options, path, receiver)?;
+        let closing = Arc::clone(&shared);
+        let thread = thread::Builder::new()
+            .name("kinescope-reader".to_owned())
+            .spawn(move || {
+                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| follower.run()));
+                closing.set_closed();
+            })
+            .map_err(|error| Error::io("the reading thread cannot be started", &error))?;
+        Ok(Self {
+            shared,
+            definitions: Arc::new(Definitions::new()),
+            producers: Arc::default(),
+            commands,
+            writer: thread.thread().clone(),
+            publication: default_publication(),
+            import_numbers: Mutex::default(),
+            disk: None,
+            looks: Some(looks),
+        })
+    }
+
+    /// Whether this only reads what another process records.
+    pub fn is_reader(&self) -> bool {
+        #[cfg(all(unix, not(loom)))]
+        return self.looks.is_some();
+        #[cfg(any(loom, not(unix)))]
+        false
+    }
+
+    /// A ring that is closed from the start: what is recorded into it is counted as recorded after closing.
+    fn closed_ring(&self) -> Result<Arc<Ring>, Error> {
+        let ring = Ring::new(1, MIN_CAPACITY_BYTES, 0, self.publication)
+            .map_err(|error| Error::resource_exhausted(error.to_string()))?;
+        ring.set_state(RingState::Closed);
+        lock(&self.producers.inner).alive.push(Arc::clone(&ring));
+        Ok(ring)
+    }
+
+    /// Waits until everything is visible that was committed before the call.
+    #[cfg(all(unix, not(loom)))]
+    fn wait_looked(&self) {
+        let Some(looks) = &self.looks else { return };
+        let wanted = looks.begun.load(Ordering::SeqCst) + 1;
+        self.wake();
+        self.shared
+            .wait_until(WAIT_MAX, || looks.ended.load(Ordering::SeqCst) >= wanted);
+    }
+
+    fn start(
+        shared: Arc<Shared>,
+        definitions: Arc<Definitions>,
+        producers: Arc<Producers>,
+        commands: Sender<Command>,
+        writer: Writer,
+        publication: Publication,
+    ) -> Result<Self, Error> {
+        lock(&producers.inner).enabled = true;
         let closing = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("kinescope-writer".to_owned())
@@ -145,12 +269,7 @@ impl Store {
                 let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writer.run()));
                 closing.set_closed();
             })
-            .map_err(|error| {
-                Error::new(
-                    ErrorCode::Io,
-                    format!("the writer thread cannot be started: {error}"),
-                )
-            })?;
+            .map_err(|error| Error::io("the writer thread cannot be started", &error))?;
         Ok(Self {
             shared,
             definitions,
@@ -159,6 +278,10 @@ impl Store {
             writer: thread.thread().clone(),
             publication,
             import_numbers: Mutex::default(),
+            #[cfg(all(unix, not(loom)))]
+            disk: None,
+            #[cfg(all(unix, not(loom)))]
+            looks: None,
         })
     }
 
@@ -191,16 +314,19 @@ impl Store {
         if self.shared.is_closed() {
             return Err(Error::closed());
         }
+        if self.is_reader() {
+            return self.closed_ring();
+        }
         let (number, first_sequence) = lock(&self.producers.inner).numbers.take()?;
         let bytes = self.shared.options.ring_bytes;
-        let ring = Ring::new(number, bytes, first_sequence, self.publication).map_err(
-            |error: RingError| {
+        let ring = self
+            .new_ring(number, first_sequence, pid)
+            .map_err(|error| {
                 lock(&self.producers.inner)
                     .numbers
                     .give_back(number, first_sequence);
                 Error::resource_exhausted(format!("no memory for a ring of {bytes} bytes: {error}"))
-            },
-        )?;
+            })?;
         let mut registry = lock(&self.producers.inner);
         ring.set_state(if registry.enabled {
             RingState::Recording
@@ -219,6 +345,39 @@ impl Store {
             return Err(Error::closed());
         }
         Ok(ring)
+    }
+
+    fn new_ring(
+        &self,
+        number: u16,
+        first_sequence: u64,
+        #[cfg_attr(any(loom, not(unix)), allow(unused_variables))] pid: &str,
+    ) -> Result<Arc<Ring>, RingError> {
+        let bytes = self.shared.options.ring_bytes;
+        #[cfg(all(unix, not(loom)))]
+        if let Some(handles) = self.disk.as_ref().and_then(|disk| disk.get()) {
+            let session = &handles.session;
+            return session.create_ring(number, bytes, first_sequence, self.publication, pid);
+        }
+        Ring::new(number, bytes, first_sequence, self.publication)
+    }
+
+    /// Waits until everything that is visible is as lasting as the options ask for: with [`Durability::Sync`], until it is
+    /// on the disk.
+    ///
+    /// # Errors
+    /// `RESOURCE_EXHAUSTED` after [`SYNC_MAX`].
+    pub fn wait_durable(&self) -> Result<(), Error> {
+        #[cfg(all(unix, not(loom)))]
+        if self.shared.options.durability == Durability::Sync
+            && let Some(handles) = self.disk.as_ref().and_then(|disk| disk.get())
+            && !handles.waiter.sync(SYNC_MAX)
+        {
+            return Err(Error::resource_exhausted(format!(
+                "the disk did not take what was recorded within {SYNC_MAX:?}"
+            )));
+        }
+        Ok(())
     }
 
     /// A producer records no more, because it was closed or its thread has ended; what it committed is still drained.
@@ -247,6 +406,12 @@ impl Store {
     /// `INVALID_ARGUMENT` for an id that exists or comes twice, and for a row of a table that is no event;
     /// `RESOURCE_EXHAUSTED` for more events than the recording may keep or memory there is; `CLOSED`.
     pub fn import(&self, import: Import) -> Result<Vec<u64>, Error> {
+        if self.is_reader() {
+            return Err(Error::new(
+                ErrorCode::InvalidArgument,
+                "mode: expected 'record' for storing events, got 'read'",
+            ));
+        }
         if self.shared.is_closed() {
             return Err(Error::closed());
         }
@@ -263,6 +428,7 @@ impl Store {
             reply,
         })?;
         stored.recv().map_err(|_| Error::closed())??;
+        self.wait_durable()?;
         *numbers = next_numbers;
         Ok(ids)
     }
@@ -290,6 +456,8 @@ impl Store {
         if self.shared.is_closed() {
             return Err(Error::closed());
         }
+        #[cfg(all(unix, not(loom)))]
+        self.wait_looked();
         let departures = self.shared.departures.load(Ordering::SeqCst);
         let visible = || {
             ring.tail().wrapping_sub(head) as i32 >= 0
@@ -334,12 +502,25 @@ impl Store {
         }
     }
 
-    /// Drains everything that has been committed and stops the writer. Waits for it, within [`WAIT_MAX`] of its
-    /// last progress. Closing twice does nothing.
+    /// Drains everything that has been committed and stops the writer. Waits for it, within [`WAIT_MAX`], or for a
+    /// recording on disk within [`CLOSE_MAX`], until its last segment is a file. Closing twice does nothing.
     pub fn close(&self) {
+        let bound = if self.is_on_disk() {
+            CLOSE_MAX
+        } else {
+            WAIT_MAX
+        };
         if self.send(Command::Close).is_ok() {
-            self.shared.wait_until(WAIT_MAX, || self.shared.is_closed());
+            self.shared.wait_until(bound, || self.shared.is_closed());
         }
+    }
+
+    /// Whether the recording is kept in files.
+    pub fn is_on_disk(&self) -> bool {
+        #[cfg(all(unix, not(loom)))]
+        return self.disk.is_some();
+        #[cfg(any(loom, not(unix)))]
+        false
     }
 
     /// Tells the writer to drain and stop, without waiting.
@@ -373,6 +554,7 @@ impl Store {
             indexed: snapshot.indexed_rows(),
             segments: snapshot.segment_count() as u64,
             memory_bytes: snapshot.used_bytes() as u64,
+            disk_bytes: counters.disk_bytes.load(Ordering::Relaxed),
         }
     }
 }

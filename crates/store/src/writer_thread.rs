@@ -6,8 +6,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
+#[cfg(not(loom))]
+use kinescope_ring::Checkpoint;
 use kinescope_ring::{Definitions, Ring, RingReader, RingState};
 
+#[cfg(all(unix, not(loom)))]
+use crate::disk::Lock;
 use crate::error::Error;
 use crate::import::Staged;
 use crate::log_writer::LogWriter;
@@ -49,6 +53,8 @@ struct Producer {
     ring: Arc<Ring>,
     reader: RingReader,
     state: ProducerState,
+    /// What was last stored in the ring of how far it has been read, on disk.
+    kept: Option<Checkpoint>,
     gone: bool,
     /// Gone, and everything that it committed is in the log.
     buried: bool,
@@ -64,6 +70,9 @@ pub(crate) struct Writer {
     producers: Vec<Producer>,
     closing: bool,
     asleep: bool,
+    /// Given back when everything is written.
+    #[cfg(all(unix, not(loom)))]
+    lock: Option<Lock>,
 }
 
 impl Writer {
@@ -83,7 +92,15 @@ impl Writer {
             producers: Vec::new(),
             closing: false,
             asleep: false,
+            #[cfg(all(unix, not(loom)))]
+            lock: None,
         }
+    }
+
+    /// Holds the recording's lock for as long as it writes.
+    #[cfg(all(unix, not(loom)))]
+    pub(crate) fn hold(&mut self, lock: Lock) {
+        self.lock = Some(lock);
     }
 
     /// Runs until it is told to close.
@@ -93,6 +110,7 @@ impl Writer {
         loop {
             self.take_commands();
             self.tick();
+            self.log.tend();
             let words = self.turn();
             let now = Instant::now();
             if now.duration_since(last_anchor) >= ANCHOR_EVERY {
@@ -113,6 +131,16 @@ impl Writer {
                 last_event = Instant::now();
             }
         }
+        // Those who are still there have drained rings.
+        for producer in &self.producers {
+            let next = producer.reader.next_sequence();
+            // What was attempted since is not in the log, but has had its number.
+            let next = next.max(producer.ring.attempts());
+            self.log.buried(producer.ring.producer(), next);
+        }
+        self.log.close();
+        #[cfg(all(unix, not(loom)))]
+        drop(self.lock.take());
         // Results hold what they need; nobody but late readers can ask for more.
         self.shared.set_closed();
         // Also of producers that came too late to be drained.
@@ -169,6 +197,7 @@ impl Writer {
                             ring,
                             reader,
                             state,
+                            kept: None,
                             gone: false,
                             buried: false,
                         });
@@ -222,7 +251,8 @@ impl Writer {
             producer.buried = producer.gone && progress.drained;
         }
         let has_rows = self.log.next_seq() != rows_before;
-        if has_rows {
+        // On disk also what left no row: the words of it are given back.
+        if self.keep_positions() || has_rows {
             self.log.publish();
         }
         self.producers
@@ -234,6 +264,67 @@ impl Writer {
         }
         self.bury();
         words
+    }
+
+    /// Stores in the rings how far they have been read, for the commit that follows; true if there is anything new.
+    #[cfg(not(loom))]
+    fn keep_positions(&mut self) -> bool {
+        let Some(generation) = self.log.next_generation() else {
+            return false;
+        };
+        let mut has_news = false;
+        for producer in &mut self.producers {
+            let checkpoint = producer
+                .reader
+                .checkpoint(generation, producer.state.last_raw_ns());
+            let kept = producer.kept.map(|kept| Checkpoint { generation, ..kept });
+            if kept != Some(checkpoint) {
+                producer.ring.store_checkpoint(&checkpoint);
+                producer.kept = Some(checkpoint);
+                has_news = true;
+            }
+        }
+        has_news
+    }
+
+    #[cfg(loom)]
+    fn keep_positions(&mut self) -> bool {
+        false
+    }
+
+    /// Drains what a dead process has left in a ring of it, and buries its producer.
+    #[cfg(all(unix, not(loom)))]
+    pub(crate) fn adopt(&mut self, ring: Arc<Ring>, checkpoint: &Checkpoint, state: ProducerState) {
+        if let Ok(reader) = RingReader::resume(Arc::clone(&ring), checkpoint) {
+            self.producers.push(Producer {
+                ring,
+                reader,
+                state,
+                kept: None,
+                gone: true,
+                buried: false,
+            });
+        }
+    }
+
+    /// Drains all rings that were adopted.
+    #[cfg(all(unix, not(loom)))]
+    pub(crate) fn drain(&mut self) {
+        while !self.producers.is_empty() {
+            self.turn();
+        }
+    }
+
+    /// The log and the definitions of the rings that come.
+    #[cfg(all(unix, not(loom)))]
+    pub(crate) fn begin(
+        &mut self,
+        sequence_floor: u64,
+        definitions: impl FnOnce() -> Result<Arc<Definitions>, Error>,
+    ) -> Result<Arc<Definitions>, Error> {
+        self.log.begin(sequence_floor)?;
+        self.definitions = definitions()?;
+        Ok(Arc::clone(&self.definitions))
     }
 
     /// Forgets producers that are gone and drained; their numbers are free again.
@@ -249,6 +340,8 @@ impl Writer {
                 registry
                     .leaving
                     .retain(|leaving| !Arc::ptr_eq(leaving, ring));
+                self.log
+                    .buried(ring.producer(), producer.reader.next_sequence());
                 self.shared.buried.fetch_add(1, Ordering::SeqCst);
                 registry.gone.add(&Gone::of(ring));
                 registry

@@ -10,6 +10,7 @@ use crate::producer_numbers::FIRST_IMPORT;
 use crate::segment::{ProducerRange, Segment};
 use crate::segment_builder::SegmentBuilder;
 use crate::shared::{Shared, Snapshot};
+use crate::slot::Summary;
 use crate::sync::Ordering;
 
 /// Up to this many ids of a producer are looked up one by one; more are compared with all rows of a segment at once.
@@ -27,6 +28,14 @@ pub(super) enum Place {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ImportNumbers {
     next: u64,
+}
+
+impl ImportNumbers {
+    /// The numbers from `next` on.
+    #[cfg(all(unix, not(loom)))]
+    pub(crate) fn from(next: u64) -> Self {
+        Self { next }
+    }
 }
 
 /// The ids that events of an import bring; no two are equal.
@@ -108,18 +117,21 @@ impl GivenIds {
     /// # Errors
     /// `INVALID_ARGUMENT` for an id that exists.
     pub(super) fn check_sealed(&self, snapshot: &Snapshot) -> Result<u64, Error> {
-        let mut checked_below = snapshot.first_seq();
-        for (segment, rows) in snapshot.segments() {
-            let Some(sealed) = segment.sealed() else {
-                break;
+        let may_meet = |summary: &Summary| {
+            let meets = |range: &ProducerRange| {
+                summary
+                    .producer_range(range.producer)
+                    .is_some_and(|own| overlap(own, range))
             };
-            if rows < sealed.rows {
-                break;
+            self.ranges.iter().any(meets)
+        };
+        for (segment, rows) in snapshot.segments_where(may_meet) {
+            if segment.sealed().is_none_or(|sealed| rows < sealed.rows) {
+                return Ok(segment.base_seq);
             }
             self.check_segment(segment)?;
-            checked_below = segment.base_seq + sealed.rows as u64;
         }
-        Ok(checked_below)
+        Ok(snapshot.watermark)
     }
 
     /// # Errors
@@ -217,7 +229,11 @@ impl GivenIds {
             |id: &u64| EventId(*id).producer() == FIRST_IMPORT && EventId(*id).sequence() >= next;
         let mut used: HashSet<u64> = self.ids.iter().copied().filter(is_used).collect();
         let given_end = shared.given_import_end.load(Ordering::Acquire);
-        for (segment, rows) in snapshot.segments() {
+        let may_have = |summary: &Summary| {
+            let own = summary.producer_range(FIRST_IMPORT);
+            own.is_some_and(|own| own.last >= next)
+        };
+        for (segment, rows) in snapshot.segments_where(may_have) {
             let end = segment.sealed().map_or(given_end, |sealed| {
                 let own = sealed
                     .producers

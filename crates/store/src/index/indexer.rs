@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use crate::error::{Error, ErrorCode};
 use crate::segment::Segment;
 use crate::shared::Shared;
+use crate::slot::Slot;
 
 /// What the writer has of the thread. Dropping it ends the thread after the segment in hand.
 pub(crate) struct Indexer {
@@ -21,6 +22,57 @@ struct Request {
     segment: Weak<Segment>,
     /// Of an open segment, the rows to index.
     head_rows: Option<usize>,
+}
+
+/// What indexes of segments in files may take up together: a recording on disk may be larger than memory. What has none is
+/// read column by column.
+const FILE_INDEXES_MAX_BYTES: usize = 512 << 20;
+
+/// Which segments in files have indexes: those that somebody has looked at, one after the other, while there is memory.
+#[derive(Default)]
+pub(crate) struct FileIndexes {
+    bytes: usize,
+    pending: Option<u64>,
+}
+
+impl FileIndexes {
+    /// The next segment to be indexed, if it is time for one.
+    pub(crate) fn next(&mut self, slots: &[Slot]) -> Option<Arc<Segment>> {
+        if self.pending.is_some() || self.bytes >= FILE_INDEXES_MAX_BYTES {
+            return None;
+        }
+        let files = slots.iter().rev().filter_map(|slot| match slot {
+            Slot::File(stored) => stored.loaded(),
+            Slot::Memory(_) => None,
+        });
+        let segment = files
+            .into_iter()
+            .find(|segment| segment.index().is_none())?;
+        self.pending = Some(segment.base_seq);
+        Some(Arc::clone(segment))
+    }
+
+    /// A segment in a file has got its index; or nothing has, for a fault of the indexer.
+    pub(crate) fn add(&mut self, indexed: &Indexed) {
+        self.bytes += indexed.bytes;
+        if self.pending == Some(indexed.base_seq) && indexed.bytes > 0 {
+            self.pending = None;
+        }
+    }
+
+    /// A segment in memory has become a file, which has the same rows and so the same index.
+    pub(crate) fn take_over(&mut self, old: &Slot, new: &Slot) {
+        let index = match old {
+            Slot::Memory(segment) => segment.index.get(),
+            Slot::File(_) => None,
+        };
+        if let (Some(index), Slot::File(stored)) = (index, new)
+            && let Some(segment) = stored.loaded()
+            && segment.index.set(Arc::clone(index)).is_ok()
+        {
+            self.bytes += index.bytes();
+        }
+    }
 }
 
 /// A segment that has got its index.

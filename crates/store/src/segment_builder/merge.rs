@@ -68,20 +68,21 @@ impl SegmentBuilder {
         dictionaries.fold(texts.max(self.tag_keys.texts()), usize::max)
     }
 
-    /// Whether all rows of another segment would fit.
-    pub fn has_room_for(&self, other: &Self) -> bool {
-        let text = |own: &TextWriter, its: &TextWriter| own.has_room(its.texts(), its.bytes.len());
-        self.rows_max - self.rows >= other.rows
-            && text(&self.data, &other.data)
-            && text(&self.tag_keys, &other.tag_keys)
-            && text(&self.tag_values, &other.tag_values)
-            && std::iter::zip(&self.dictionaries, &other.dictionaries)
-                .all(|(own, its)| own.has_room_for(its))
+    /// Whether all rows of another segment fit, after the file behind the columns, if any, has been given blocks for them.
+    pub fn reserve_for(&mut self, other: &Self) -> bool {
+        let text =
+            |own: &mut TextWriter, its: &TextWriter| own.reserve(its.texts(), its.bytes.len());
+        self.reserve_rows(other.rows)
+            && text(&mut self.data, &other.data)
+            && text(&mut self.tag_keys, &other.tag_keys)
+            && text(&mut self.tag_values, &other.tag_values)
+            && std::iter::zip(&mut self.dictionaries, &other.dictionaries)
+                .all(|(own, its)| own.reserve_for(its))
     }
 
     /// Appends all rows of another segment; false, and no row appended, when they do not fit.
     pub fn append_all(&mut self, other: &Self) -> bool {
-        if !self.has_room_for(other) {
+        if !self.reserve_for(other) {
             return false;
         }
         // There is room for all of it, so that no row is refused below.

@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[cfg(unix)]
+pub mod disk;
 pub mod expected;
 pub mod model;
 pub mod program;
@@ -39,6 +41,7 @@ pub fn options(segment_events: usize, retention: Retention) -> StoreOptions {
         retention,
         config_json: "{}".to_owned(),
         raw_now_ns: 1_000_000,
+        durability: kinescope_store::Durability::Process,
     }
 }
 

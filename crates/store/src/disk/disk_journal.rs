@@ -1,0 +1,420 @@
+//! Keeps a log on disk while it is written.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::commit::{Appended, Commit, State};
+use super::contexts::ContextFile;
+use super::directory::{Directory, Kind, random};
+use super::durable::Durable;
+use super::head::{Closed, Head};
+use super::losses::{LossFile, remove_others};
+use super::sealer::{Job, Sealer};
+use super::sequences::Sequences;
+use super::session::Session;
+use super::stored::Stored;
+use super::syncer::{SyncWaiter, Syncer, unsynced};
+use crate::context::Context;
+use crate::error::Error;
+use crate::journal::{Journal, Position};
+use crate::loss::LossRange;
+use crate::options::Durability;
+use crate::producer_numbers::FIRST_IMPORT;
+use crate::segment::Segment;
+use crate::segment_builder::{SegmentBuilder, SegmentLimits};
+use crate::shared::Shared;
+use crate::slot::Slot;
+
+/// After there was no space, the time until the disk is tried again.
+const RETRY_SPACE: Duration = Duration::from_millis(100);
+/// What a recording may hold in memory while there is no space on the disk.
+const STRANDED_MAX_BYTES: u64 = 256 << 20;
+
+/// The writer's side of a recording on disk.
+pub(crate) struct DiskJournal {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) directory: Directory,
+    pub(crate) state: State,
+    pub(crate) commit: Commit,
+    pub(crate) losses: LossFile,
+    pub(crate) sequences: Sequences,
+    /// Heads whose segments are not yet files, by base; the last may be open.
+    pub(crate) heads: BTreeMap<u64, Arc<Head>>,
+    pub(crate) sealer: Sealer,
+    pub(crate) live: Option<Live>,
+    /// Sent to the sealer after the next commit.
+    pub(crate) after_commit: Vec<Job>,
+    pub(crate) no_space_since: Option<Instant>,
+    pub(crate) has_new_heads: bool,
+    pub(crate) import_end: u64,
+    pub(crate) begin: Begin,
+    /// The highest next number of a producer's sequence that could not be written down.
+    pub(crate) unsaved_sequence: Arc<AtomicU64>,
+}
+
+/// How a session begins, and what others need of it.
+pub(crate) struct Begin {
+    pub(crate) keep_here: bool,
+    pub(crate) durable: Option<Durable>,
+    pub(crate) handles: Arc<OnceLock<Handles>>,
+}
+
+/// What others need of a session.
+pub(crate) struct Handles {
+    pub(crate) session: Arc<Session>,
+    pub(crate) waiter: SyncWaiter,
+}
+
+/// What there is only while a process records, and not while it takes over from a dead one.
+pub(crate) struct Live {
+    pub(crate) session: Arc<Session>,
+    pub(crate) contexts: ContextFile,
+    pub(crate) syncer: Syncer,
+}
+
+impl DiskJournal {
+    /// Takes over a sealed segment of a dead process, of whose head no file has been made.
+    ///
+    /// # Errors
+    /// `IO`, `CORRUPT_RECORDING`.
+    pub(crate) fn adopt(&mut self, segment: &Arc<Segment>, closed: &Closed) -> Result<(), Error> {
+        let base_seq = segment.base_seq;
+        let head = Head::open(&self.directory, base_seq, true)?;
+        self.heads.insert(base_seq, Arc::new(head));
+        self.after_commit.push(Job::Seal {
+            segment: Arc::clone(segment),
+            last_append: closed.last_append,
+            stranded_bytes: 0,
+        });
+        Ok(())
+    }
+
+    fn count_disk_bytes(&self) {
+        let heads: u64 = self.heads.values().map(|head| head.disk_bytes()).sum();
+        let sealed = self.sealer.done.sealed_bytes.load(Ordering::Relaxed);
+        let counters = &self.shared.counters;
+        counters.disk_bytes.store(heads + sealed, Ordering::Relaxed);
+    }
+
+    fn set_synced_files(&self) {
+        if let Some(live) = &self.live {
+            let losses = self.losses.handle().ok().map(Arc::new);
+            live.syncer
+                .set_files(self.heads.values().cloned().collect(), losses);
+        }
+    }
+
+    fn start_losses_anew(&mut self) {
+        let known = self.shared.all_losses();
+        if self.losses.rewrite(known.iter()).is_ok() {
+            self.has_new_heads = true;
+        }
+    }
+
+    /// The session's files are of no use any more.
+    fn end_session(&mut self) {
+        if let Some(mut live) = self.live.take() {
+            let synced = live.syncer.finish();
+            self.commit.session = 0;
+            self.commit.contexts = Appended::default();
+            self.commit.generation += 1;
+            self.state.write(&self.commit);
+            if let Some((file, mut durable)) = synced {
+                durable.commit = if self.commit.head.is_some() {
+                    unsynced(&self.commit)
+                } else {
+                    self.commit
+                };
+                let unsaved = self.unsaved_sequence.load(Ordering::Relaxed);
+                durable.sequence_floor = durable.sequence_floor.max(unsaved);
+                // A head that is left has rows that only this run of the machine is sure of.
+                durable.is_clean = self.commit.head.is_none() && self.heads.is_empty();
+                // The disk that does not take it takes the recording for one whose process was killed.
+                let _ = file.write(&mut durable);
+            }
+            live.session.remove();
+        }
+    }
+}
+
+impl Journal for DiskJournal {
+    fn open_segment(
+        &mut self,
+        base_seq: u64,
+        limits: SegmentLimits,
+    ) -> Result<SegmentBuilder, Error> {
+        match Head::create(&self.directory, base_seq, limits) {
+            Ok((head, builder)) => {
+                self.no_space_since = None;
+                self.heads.insert(base_seq, Arc::new(head));
+                self.has_new_heads = true;
+                Ok(builder)
+            }
+            Err(error) => {
+                self.no_space_since = Some(Instant::now());
+                Err(error)
+            }
+        }
+    }
+
+    fn may_have_space(&mut self) -> bool {
+        self.no_space_since
+            .is_none_or(|since| since.elapsed() >= RETRY_SPACE)
+    }
+
+    fn memory_left(&self) -> u64 {
+        let stranded = self.sealer.done.stranded_bytes.load(Ordering::Relaxed);
+        STRANDED_MAX_BYTES.saturating_sub(stranded)
+    }
+
+    fn sealed(&mut self, segment: &Arc<Segment>, position: &Position, last_append: i64) {
+        let mut stranded_bytes = 0;
+        if let Some(head) = self.heads.get(&segment.base_seq) {
+            // A head that cannot be closed is taken for damaged after a crash that comes before its file.
+            let _ = head.close(position, last_append);
+        } else {
+            stranded_bytes = segment.used_bytes() as u64;
+            self.sealer
+                .done
+                .stranded_bytes
+                .fetch_add(stranded_bytes, Ordering::Relaxed);
+        }
+        self.after_commit.push(Job::Seal {
+            segment: Arc::clone(segment),
+            last_append,
+            stranded_bytes,
+        });
+    }
+
+    fn store_now(&mut self, segment: &Arc<Segment>, last_append: i64) -> Result<Slot, Error> {
+        let sync = self.shared.options.durability != Durability::Process;
+        let stored = Stored::write(&self.directory, segment, last_append, sync)
+            .and_then(|stored| stored.map_own().map(|()| stored));
+        match stored {
+            Ok(stored) => {
+                count_stored(&self.sealer, &stored);
+                self.commit.list_version += 1;
+                Ok(Slot::File(Arc::new(stored)))
+            }
+            Err(error) => {
+                // What cannot be removed is removed by the next opener: no commit counts it.
+                let _ = Stored::remove(&self.directory, segment.base_seq);
+                Err(error)
+            }
+        }
+    }
+
+    fn keep_import_end(&mut self, end: u64) {
+        if end <= self.import_end {
+            return;
+        }
+        match self.sequences.write(FIRST_IMPORT, end) {
+            Ok(()) => self.import_end = end,
+            Err(_) => {
+                self.unsaved_sequence.fetch_max(end, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn lost(&mut self, range: &LossRange) {
+        self.losses.push(range);
+    }
+
+    fn evicted(&mut self, slot: &Slot) {
+        let base_seq = slot.base_seq();
+        self.commit.list_version += 1;
+        self.after_commit.push(Job::RemoveSegment(base_seq));
+        if let Slot::File(stored) = slot {
+            let bytes = stored.disk_bytes();
+            self.sealer
+                .done
+                .sealed_bytes
+                .fetch_sub(bytes, Ordering::Relaxed);
+        }
+        if self.heads.remove(&base_seq).is_some() {
+            let path = self.directory.segment_file(base_seq, Kind::Head);
+            self.after_commit.push(Job::Remove(path));
+            self.has_new_heads = true;
+        }
+    }
+
+    fn context(&mut self, producer: u16, slot: u16, context: &Context) {
+        if let Some(live) = &mut self.live {
+            live.contexts.push(producer, slot, context);
+        }
+    }
+
+    fn next_generation(&self) -> u64 {
+        self.commit.generation + 1
+    }
+
+    fn commit(&mut self, position: &Position) {
+        if self.losses.is_long() {
+            self.start_losses_anew();
+        }
+        let clock = &self.shared.clock;
+        let losses = self.losses.flush();
+        if losses.number != self.commit.losses.number {
+            self.commit.list_version += 1;
+        }
+        if self.has_new_heads {
+            self.commit.list_version += 1;
+        }
+        let contexts = self
+            .live
+            .as_mut()
+            .map_or(self.commit.contexts, |live| live.contexts.flush());
+        self.commit = Commit {
+            generation: self.commit.generation + 1,
+            next_seq: position.next_seq,
+            head: self
+                .heads
+                .contains_key(&position.base_seq)
+                .then_some(position.base_seq),
+            rows: position.rows as u64,
+            entries: position.entries,
+            in_time_order: position.in_time_order,
+            min_timestamp: position.min_timestamp,
+            max_timestamp: position.max_timestamp,
+            own_sequence: position.own_sequence,
+            losses,
+            contexts,
+            timestamp: clock.raw_now_ns().saturating_add(clock.offset_ns()),
+            wall_minus_timestamp_ns: clock.wall_minus_timestamp_ns(),
+            ..self.commit
+        };
+        let _ = self.directory.step("commit");
+        self.state.write(&self.commit);
+        let _ = self.directory.step("committed");
+        if std::mem::take(&mut self.has_new_heads) {
+            self.set_synced_files();
+            remove_others(&self.directory, losses);
+        }
+        if let Some(live) = &self.live {
+            live.syncer.committed(&self.commit);
+        }
+        for job in self.after_commit.drain(..) {
+            self.sealer.send(job);
+        }
+        self.count_disk_bytes();
+    }
+
+    fn take_stored(&mut self) -> Vec<Slot> {
+        let stored = self.sealer.done.take();
+        for slot in &stored {
+            let base_seq = slot.base_seq();
+            self.commit.list_version += 1;
+            if let Slot::File(file) = slot {
+                let bytes = file.disk_bytes();
+                self.sealer
+                    .done
+                    .sealed_bytes
+                    .fetch_add(bytes, Ordering::Relaxed);
+            }
+            if self.heads.remove(&base_seq).is_some() {
+                let path = self.directory.segment_file(base_seq, Kind::Head);
+                self.after_commit.push(Job::Remove(path));
+                self.has_new_heads = true;
+            }
+        }
+        stored
+    }
+
+    fn begin(&mut self, sequence_floor: u64) -> Result<(), Error> {
+        let options = &self.shared.options;
+        let session = Session::create(
+            &self.directory,
+            random_session(),
+            options.ring_bytes,
+            self.begin.keep_here,
+        )?;
+        let contexts = ContextFile::create(&session.path)
+            .map_err(|error| Error::io(session.path.display(), &error))?;
+        let syncer = Syncer::start(
+            &self.directory,
+            options.durability,
+            &self.commit,
+            sequence_floor,
+            self.begin.durable,
+        )?;
+        self.commit.generation += 1;
+        self.commit.session = session.id;
+        self.commit.place = session.place;
+        self.commit.contexts = Appended::default();
+        self.state.write(&self.commit);
+        let session = Arc::new(session);
+        let handles = Handles {
+            session: Arc::clone(&session),
+            waiter: syncer.waiter(),
+        };
+        // A journal begins once, so the cell is empty.
+        let _ = self.begin.handles.set(handles);
+        self.live = Some(Live {
+            session,
+            contexts,
+            syncer,
+        });
+        self.set_synced_files();
+        if let Some(live) = &self.live {
+            live.syncer.committed(&self.commit);
+        }
+        Ok(())
+    }
+
+    fn buried(&mut self, producer: u16, next_sequence: u64) {
+        if self.sequences.write(producer, next_sequence).is_err() {
+            // The ring stays, and says the same, until its session is over.
+            self.unsaved_sequence
+                .fetch_max(next_sequence, Ordering::Relaxed);
+        } else if let Some(live) = &mut self.live {
+            live.session.remove_ring(producer);
+            live.contexts.forget(producer);
+        }
+    }
+
+    fn close(&mut self) {
+        self.sealer.finish();
+        for slot in self.take_stored() {
+            let head: PathBuf = self.directory.segment_file(slot.base_seq(), Kind::Head);
+            let _ = self.directory.remove(&head);
+        }
+        // The open head is empty, or has rows that found no space.
+        if self.commit.rows == 0
+            && let Some(base_seq) = self.commit.head.take()
+        {
+            self.heads.remove(&base_seq);
+            self.commit.list_version += 1;
+            self.commit.generation += 1;
+            self.state.write(&self.commit);
+            let head = self.directory.segment_file(base_seq, Kind::Head);
+            let _ = self.directory.remove(&head);
+        }
+        let _ = self.sequences.sync();
+        let _ = self.losses.sync();
+        let _ = self.directory.sync();
+        self.end_session();
+        self.count_disk_bytes();
+    }
+}
+
+/// Any number but 0.
+fn random_session() -> u64 {
+    let mut bytes = [0; 8];
+    // Without the device, time and process tell sessions of one recording apart.
+    let fallback = super::directory::wall_now_ns() as u64 ^ u64::from(std::process::id()) << 48;
+    let number = random(&mut bytes).map_or(fallback, |()| u64::from_le_bytes(bytes));
+    number.max(1)
+}
+
+/// What a stored segment that was there before adds to the bytes of all.
+pub(crate) fn count_stored(sealer: &Sealer, stored: &Stored) {
+    use crate::slot::StoredSegment;
+    sealer
+        .done
+        .sealed_bytes
+        .fetch_add(stored.disk_bytes(), Ordering::Relaxed);
+}

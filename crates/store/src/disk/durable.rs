@@ -1,0 +1,103 @@
+//! What counts after the machine has stopped.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use super::codec::{Decoder, Encoder};
+use super::commit::{COMMIT_BYTES, Commit};
+use super::directory::{Directory, open_or_create};
+use crate::error::Error;
+
+const PAGE_BYTES: u64 = 4096;
+const RECORD_BYTES: usize = 224;
+const COMMIT_ROOM: usize = 192;
+
+/// See docs/format.md.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Durable {
+    pub(crate) commit: Commit,
+    pub(crate) seq_bound: u64,
+    pub(crate) sequence_floor: u64,
+    pub(crate) is_clean: bool,
+    number: u64,
+}
+
+impl Durable {
+    fn encode(&self) -> Vec<u8> {
+        let mut commit = self.commit.encode();
+        commit.resize(COMMIT_ROOM, 0);
+        Encoder::default()
+            .bytes(&commit)
+            .u64(self.seq_bound)
+            .u64(self.sequence_floor)
+            .u64(u64::from(self.is_clean))
+            .u64(self.number)
+            .pad_to(RECORD_BYTES)
+            .checked()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut record = Decoder::of_checked(bytes, RECORD_BYTES)?;
+        let commit = Commit::decode(&record.bytes(COMMIT_ROOM)?[..COMMIT_BYTES + 4])?;
+        let durable = Self {
+            commit,
+            seq_bound: record.u64()?,
+            sequence_floor: record.u64()?,
+            is_clean: record.u64()? != 0,
+            number: record.u64()?,
+        };
+        let is_sane = durable.seq_bound < 1 << 63
+            && durable.sequence_floor <= 1 << 48
+            && durable.number < u64::MAX;
+        is_sane.then_some(durable)
+    }
+}
+
+/// The `durable` file.
+pub(crate) struct DurableFile {
+    file: File,
+    directory: Directory,
+}
+
+impl DurableFile {
+    pub(crate) fn create(directory: &Directory) -> Result<Self, Error> {
+        let path = directory.file("durable");
+        let io = |error: io::Error| Error::io(path.display(), &error);
+        directory.step("durable.create").map_err(io)?;
+        Ok(Self {
+            file: open_or_create(&path).map_err(io)?,
+            directory: directory.clone(),
+        })
+    }
+
+    /// The newest record whose checksum holds.
+    pub(crate) fn read(directory: &Directory) -> Option<Durable> {
+        let file = File::open(directory.file("durable")).ok()?;
+        let record = |page: u64| {
+            let mut bytes = [0; RECORD_BYTES + 4];
+            file.read_exact_at(&mut bytes, page * PAGE_BYTES).ok()?;
+            Durable::decode(&bytes)
+        };
+        let records = [record(0), record(1)];
+        records
+            .into_iter()
+            .flatten()
+            .max_by_key(|durable| durable.number)
+    }
+
+    /// Writes the next record and waits until it is on the disk.
+    pub(crate) fn write(&self, durable: &mut Durable) -> io::Result<()> {
+        self.directory.step("durable.write")?;
+        let next = Durable {
+            number: durable.number + 1,
+            ..*durable
+        };
+        let page = next.number % 2;
+        self.file.write_all_at(&next.encode(), page * PAGE_BYTES)?;
+        self.directory.step("durable.sync")?;
+        self.file.sync_data()?;
+        durable.number = next.number;
+        Ok(())
+    }
+}

@@ -1,0 +1,363 @@
+//! Reads a recording that another process may be writing: follows its commits, and changes nothing.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, TryRecvError};
+
+use super::columns_of_file::{Lens, check, publish};
+use super::commit::{Appended, Commit, State};
+use super::directory::{Directory, Kind, boot_id, read_bounded};
+use super::durable::DurableFile;
+use super::head::Head;
+use super::losses;
+use super::stored::Stored;
+use crate::error::Error;
+use crate::index::indexer::{FileIndexes, Indexer};
+use crate::loss::{LossCause, LossLog, LossRange};
+use crate::options::StoreOptions;
+use crate::segment::{Bounds, ProducerRange, Sealed, Segment};
+use crate::shared::Shared;
+use crate::slot::{Slot, StoredSegment};
+use crate::statistics::Statistics;
+use crate::sync::AtomicUsize;
+use crate::writer_thread::Command;
+
+/// Between two looks at the commit record of a recording that is being written.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// The same, once nothing has changed for a while.
+const LOOK_EVERY_IDLE: Duration = Duration::from_millis(20);
+const IDLE_AFTER: Duration = Duration::from_secs(1);
+/// Attempts to look at the list of files while it changes.
+const SCANS: u32 = 5;
+/// No configuration is longer.
+const CONFIG_MAX_BYTES: u64 = 16 << 20;
+
+/// How often the follower has begun and ended looking: who asks waits for a look that began after it asked.
+#[derive(Default)]
+pub(crate) struct Looks {
+    pub(crate) begun: AtomicU64,
+    pub(crate) ended: AtomicU64,
+}
+
+/// The open segment of another process.
+struct Watched {
+    segment: Arc<Segment>,
+    lens: Lens,
+}
+
+/// Follows a recording.
+pub(crate) struct Follower {
+    shared: Arc<Shared>,
+    directory: Directory,
+    state: Option<State>,
+    boot_id: [u8; 16],
+    commands: Receiver<Command>,
+    looks: Arc<Looks>,
+    generations: [u64; 2],
+    seen: Option<Commit>,
+    slots: Vec<Slot>,
+    open: Option<Watched>,
+    /// The head that was found damaged, which is not looked at again, and how many of its rows have been given up.
+    damaged: Option<(u64, u64)>,
+    /// Without it, queries look at columns.
+    indexer: Option<Indexer>,
+    file_indexes: FileIndexes,
+}
+
+impl Follower {
+    /// Looks at a recording for the first time. `options` is filled in with what the recording says itself.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, `UNSUPPORTED_VERSION`, `CORRUPT_RECORDING`, `IO`.
+    pub(crate) fn open(
+        mut options: StoreOptions,
+        path: &Path,
+        commands: Receiver<Command>,
+    ) -> Result<(Arc<Shared>, Self, Arc<Looks>), Error> {
+        let directory = Directory::open(path)?;
+        let config = read_bounded(&directory.file("config.json"), CONFIG_MAX_BYTES);
+        if let Some(config) = config
+            .ok()
+            .and_then(|config| String::from_utf8(config).ok())
+        {
+            options.config_json = config;
+        }
+        let state = State::watch(&directory).ok();
+        let boot_id = boot_id();
+        let live = state.as_ref().and_then(State::read);
+        let live = live.filter(|commit| commit.boot_id == boot_id && boot_id != [0; 16]);
+        let commit = live.or_else(|| Some(DurableFile::read(&directory)?.commit));
+        let offset_ns = commit.map_or(0, |commit| commit.offset_ns);
+        let shared = Arc::new(Shared::resume(options, offset_ns, LossLog::default()));
+        let looks = Arc::<Looks>::default();
+        let mut follower = Self {
+            shared: Arc::clone(&shared),
+            directory,
+            state,
+            boot_id,
+            commands,
+            looks: Arc::clone(&looks),
+            generations: [0; 2],
+            seen: None,
+            slots: Vec::new(),
+            open: None,
+            damaged: None,
+            indexer: Indexer::start(&shared).ok(),
+            file_indexes: FileIndexes::default(),
+        };
+        follower.take(commit.unwrap_or(Commit {
+            next_seq: u64::MAX >> 2,
+            ..Commit::default()
+        }));
+        Ok((shared, follower, looks))
+    }
+
+    /// Runs until it is told to close.
+    pub(crate) fn run(mut self) {
+        let mut last_change = Instant::now();
+        loop {
+            match self.commands.try_recv() {
+                Ok(Command::Close) | Err(TryRecvError::Disconnected) => break,
+                Ok(_) | Err(TryRecvError::Empty) => {}
+            }
+            self.looks.begun.fetch_add(1, Ordering::SeqCst);
+            if self.look() {
+                last_change = Instant::now();
+            }
+            self.looks.ended.fetch_add(1, Ordering::SeqCst);
+            self.shared.notify_progress();
+            self.index();
+            let is_idle = last_change.elapsed() > IDLE_AFTER;
+            thread::park_timeout(if is_idle { LOOK_EVERY_IDLE } else { LOOK_EVERY });
+        }
+        self.shared.set_closed();
+    }
+
+    /// Has the next file indexed that somebody has looked at.
+    fn index(&mut self) {
+        let Some(indexer) = &self.indexer else { return };
+        for indexed in indexer.indexed() {
+            self.file_indexes.add(&indexed);
+        }
+        if let Some(segment) = self.file_indexes.next(&self.slots) {
+            indexer.index(&segment, None);
+        }
+    }
+
+    /// Takes over what has been committed since; true if anything has.
+    fn look(&mut self) -> bool {
+        if self.state.is_none() {
+            self.state = State::watch(&self.directory).ok();
+        }
+        let Some(state) = &self.state else {
+            return false;
+        };
+        let generations = state.generations();
+        if generations == self.generations {
+            return false;
+        }
+        let Some(commit) = state.read().filter(|commit| commit.boot_id == self.boot_id) else {
+            return false;
+        };
+        self.generations = generations;
+        if self
+            .seen
+            .is_some_and(|seen| seen.generation == commit.generation)
+        {
+            return false;
+        }
+        self.take(commit);
+        true
+    }
+
+    fn take(&mut self, commit: Commit) {
+        let before = self.seen.replace(commit);
+        let is_same_list = before.is_some_and(|before| {
+            before.list_version == commit.list_version && before.head == commit.head
+        });
+        if !is_same_list {
+            self.scan(&commit);
+        }
+        let mut end = self.slots.last().map_or(0, |slot| {
+            slot.base_seq() + slot.sealed_rows().unwrap_or(0) as u64
+        });
+        let rows = usize::try_from(commit.rows).unwrap_or(usize::MAX);
+        if let Some(open) = &mut self.open {
+            let columns = &open.segment.columns;
+            let base_seq = open.segment.base_seq;
+            match check(columns, base_seq, &open.lens, rows, &commit.entry_lens()) {
+                Ok(lens) => {
+                    publish(columns, &lens);
+                    open.lens = lens;
+                    open.segment.bounds.store(
+                        commit.min_timestamp,
+                        commit.max_timestamp,
+                        commit.in_time_order,
+                    );
+                    end = base_seq + lens.rows as u64;
+                }
+                Err(_) => {
+                    self.damaged = Some((base_seq, 0));
+                    self.open = None;
+                }
+            }
+        }
+        self.take_losses(before.map(|before| before.losses), &commit);
+        let mut segments = self.slots.clone();
+        segments.extend(
+            self.open
+                .iter()
+                .map(|open| Slot::Memory(Arc::clone(&open.segment))),
+        );
+        self.shared.set_segments(segments);
+        // What the writer holds in memory for want of space is still to come.
+        self.shared.set_watermark(end);
+    }
+
+    /// Takes over what has become known to be missing.
+    fn take_losses(&mut self, before: Option<Appended>, commit: &Commit) {
+        let from = match before {
+            Some(before) if before.number == commit.losses.number => before.len,
+            _ => {
+                self.shared.forget_losses();
+                0
+            }
+        };
+        for range in losses::read(&self.directory, from, commit.losses) {
+            if range.cause == LossCause::Retention {
+                self.shared.add_evicted(range);
+            } else {
+                self.shared.add_loss(range);
+            }
+        }
+        if let Some((base_seq, given_up)) = &mut self.damaged
+            && commit.head == Some(*base_seq)
+            && commit.rows > *given_up
+        {
+            self.shared.add_loss(LossRange {
+                cause: LossCause::Corrupt,
+                producer: 0,
+                first: *base_seq + *given_up,
+                last: *base_seq + commit.rows - 1,
+                count: commit.rows - *given_up,
+                first_timestamp: commit.min_timestamp,
+                last_timestamp: commit.max_timestamp,
+            });
+            *given_up = commit.rows;
+        }
+    }
+
+    /// Looks at the list of files anew.
+    fn scan(&mut self, commit: &Commit) {
+        for _ in 0..SCANS {
+            if self.try_scan(commit) {
+                break;
+            }
+        }
+        let is_damaged = |head: &u64| self.damaged.is_some_and(|(damaged, _)| damaged == *head);
+        let head = commit.head.filter(|head| !is_damaged(head));
+        let is_open = |open: &Watched| Some(open.segment.base_seq) == head;
+        if !self.open.as_ref().is_some_and(is_open) {
+            let is_stored = self.slots.iter().any(|slot| Some(slot.base_seq()) == head);
+            self.open = head
+                .filter(|_| !is_stored)
+                .and_then(|head| self.watch(head));
+        }
+    }
+
+    /// False when a file went while it was looked at.
+    fn try_scan(&mut self, commit: &Commit) -> bool {
+        // Heads first: a head that goes after that has a file by then.
+        let heads = self.directory.bases(Kind::Head).unwrap_or_default();
+        let arrows = self.directory.bases(Kind::Arrow).unwrap_or_default();
+        let mut slots: Vec<Slot> = Vec::new();
+        let mut is_whole = true;
+        let mut all: Vec<(u64, bool)> = arrows.iter().map(|base_seq| (*base_seq, true)).collect();
+        let rolled = heads.iter().filter(|base_seq| {
+            arrows.binary_search(base_seq).is_err()
+                && commit.head.is_some_and(|head| **base_seq < head)
+        });
+        all.extend(rolled.map(|base_seq| (*base_seq, false)));
+        all.sort_unstable();
+        for (base_seq, is_stored) in all {
+            let end = slots.last().map_or(0, |slot| {
+                slot.base_seq() + slot.sealed_rows().unwrap_or(0) as u64
+            });
+            if base_seq < end || base_seq >= commit.next_seq {
+                continue;
+            }
+            let known = self.slots.iter().find(|slot| slot.base_seq() == base_seq);
+            let known = known.filter(|slot| is_stored == matches!(slot, Slot::File(_)));
+            let slot = match known {
+                Some(slot) => Some(slot.clone()),
+                None if is_stored => match Stored::open(&self.directory, base_seq) {
+                    Ok(stored) => {
+                        stored.map(|stored| Slot::File(Arc::new(stored) as Arc<dyn StoredSegment>))
+                    }
+                    Err(_) => {
+                        is_whole = false;
+                        None
+                    }
+                },
+                None => self.rolled(base_seq),
+            };
+            slots.extend(slot);
+        }
+        self.slots = slots;
+        is_whole
+    }
+
+    /// A head that is no longer appended to, and of which there is no file yet.
+    fn rolled(&self, base_seq: u64) -> Option<Slot> {
+        let head = Head::open(&self.directory, base_seq, false).ok()?;
+        let closed = head.closed().filter(|closed| closed.rows > 0)?;
+        let watched = self
+            .open
+            .as_ref()
+            .filter(|open| open.segment.base_seq == base_seq);
+        let (segment, before) = match watched {
+            Some(open) => (Arc::clone(&open.segment), open.lens),
+            None => (new_segment(&head)?, Lens::default()),
+        };
+        let entries = closed.entries.map(|entries| entries as usize);
+        let lens = check(&segment.columns, base_seq, &before, closed.rows, &entries).ok()?;
+        publish(&segment.columns, &lens);
+        segment.bounds.store(
+            closed.min_timestamp,
+            closed.max_timestamp,
+            closed.in_time_order,
+        );
+        // Another look may have sealed it.
+        let _ = segment.sealed.set(Sealed {
+            rows: lens.rows,
+            producers: ProducerRange::of(segment.columns.event_id.slice(lens.rows)),
+            last_append_raw_ns: closed.last_append,
+            used_bytes: 0,
+        });
+        Some(Slot::Memory(segment))
+    }
+
+    fn watch(&self, base_seq: u64) -> Option<Watched> {
+        let head = Head::open(&self.directory, base_seq, false).ok()?;
+        Some(Watched {
+            segment: new_segment(&head)?,
+            lens: Lens::default(),
+        })
+    }
+}
+
+fn new_segment(head: &Head) -> Option<Arc<Segment>> {
+    Some(Arc::new(Segment {
+        base_seq: head.base_seq,
+        columns: head.watch().ok()?,
+        bounds: Bounds::new(),
+        open_bytes: AtomicUsize::new(0),
+        sealed: OnceLock::new(),
+        index: OnceLock::new(),
+        statistics: Statistics::default(),
+    }))
+}

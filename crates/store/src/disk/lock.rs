@@ -1,0 +1,73 @@
+//! One writer: a lock that the kernel takes back when its process ends.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use super::directory::open_or_create;
+use crate::error::{Error, ErrorCode};
+
+/// Held for as long as it lives.
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes a lock file, and writes into it who did.
+    ///
+    /// # Errors
+    /// `LOCKED` with the holder's process id, `IO`.
+    pub(crate) fn take(path: &Path) -> Result<Self, Error> {
+        let io = |error: std::io::Error| Error::io(path.display(), &error);
+        let mut file = open_or_create(path).map_err(io)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => return Err(locked(path, &mut file)),
+            Err(errno) => return Err(io(errno.into())),
+        }
+        let own = std::process::id();
+        let written = file
+            .set_len(0)
+            .and_then(|()| file.write_all(format!("{own} {}\n", start_time(own)).as_bytes()));
+        // On a full disk the lock holds all the same; only who has it cannot be told.
+        let _ = written;
+        Ok(Self { _file: file })
+    }
+
+    /// Whether somebody holds a lock file now.
+    pub(crate) fn is_held(path: &Path) -> bool {
+        File::open(path).is_ok_and(|file| {
+            flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
+        })
+    }
+}
+
+fn locked(path: &Path, file: &mut File) -> Error {
+    let mut text = String::new();
+    let read = file
+        .seek(SeekFrom::Start(0))
+        .and_then(|_| file.take(64).read_to_string(&mut text));
+    let holder = read
+        .ok()
+        .and_then(|_| text.split(' ').next()?.parse::<u32>().ok());
+    let holder = holder.map_or("another process".to_owned(), |id| format!("process {id}"));
+    let recording = path.parent().unwrap_or(path).display();
+    Error::new(
+        ErrorCode::Locked,
+        format!(
+            "path: expected a recording that nobody writes, got {recording}, which {holder} writes; mode 'read' opens it all the same"
+        ),
+    )
+}
+
+/// When a process was started, in clock ticks since the machine was: process ids come again.
+fn start_time(process: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // The name may hold anything, so fields are counted from the parenthesis that ends it.
+    stat.rsplit_once(')')
+        .and_then(|(_, fields)| fields.split_ascii_whitespace().nth(19)?.parse().ok())
+        .unwrap_or(0)
+}

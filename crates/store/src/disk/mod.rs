@@ -1,0 +1,28 @@
+//! Recordings on disk: what is written when, and what becomes of it. docs/format.md draws the files.
+
+mod arrow_file;
+mod codec;
+mod columns_of_file;
+mod commit;
+mod contexts;
+mod directory;
+mod disk_journal;
+mod durable;
+mod follow;
+mod head;
+mod index_file;
+mod lock;
+mod losses;
+mod recover;
+mod sealer;
+mod sequences;
+mod session;
+mod stored;
+mod syncer;
+
+pub use directory::Probe;
+pub(crate) use disk_journal::Handles;
+pub(crate) use follow::{Follower, Looks};
+pub(crate) use lock::Lock;
+pub use recover::DiskOptions;
+pub(crate) use recover::open;

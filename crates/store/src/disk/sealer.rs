@@ -1,0 +1,186 @@
+//! The thread that makes files of sealed segments.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+
+use super::directory::Directory;
+use super::stored::Stored;
+use crate::error::Error;
+use crate::segment::Segment;
+use crate::slot::Slot;
+
+/// Between attempts to write a segment for which there was no space.
+const RETRY: Duration = Duration::from_millis(100);
+/// Attempts that a recording which is being closed makes.
+const LAST_ATTEMPTS: u32 = 3;
+
+pub(crate) enum Job {
+    /// Make files of a segment, of which `stranded_bytes` are nowhere but in memory.
+    Seal {
+        segment: Arc<Segment>,
+        last_append: i64,
+        stranded_bytes: u64,
+    },
+    /// A file is of no use any more.
+    Remove(PathBuf),
+    /// A segment's files are of no use any more.
+    RemoveSegment(u64),
+}
+
+/// What the thread has done, for the log's writer.
+#[derive(Default)]
+pub(crate) struct Done {
+    stored: Mutex<Vec<Arc<Stored>>>,
+    /// Bytes of segments that are in memory only.
+    pub(crate) stranded_bytes: AtomicU64,
+    /// Bytes of sealed files, and of those that are gone subtracted.
+    pub(crate) sealed_bytes: AtomicU64,
+    has_stored: std::sync::atomic::AtomicBool,
+}
+
+impl Done {
+    /// Segments that have become files since this was last asked.
+    pub(crate) fn take(&self) -> Vec<Slot> {
+        if !self.has_stored.swap(false, Ordering::Acquire) {
+            return Vec::new();
+        }
+        let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        stored.drain(..).map(|stored| Slot::File(stored)).collect()
+    }
+
+    fn push(&self, stored: Stored) {
+        let mut all = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push(Arc::new(stored));
+        self.has_stored.store(true, Ordering::Release);
+    }
+}
+
+/// The thread; it ends when this is dropped, with everything done that it was asked for.
+pub(crate) struct Sealer {
+    jobs: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    pub(crate) done: Arc<Done>,
+}
+
+impl Sealer {
+    /// Starts the thread. With `sync`, files are on the disk before they take anything's place.
+    ///
+    /// # Errors
+    /// `IO` when no thread can be started.
+    pub(crate) fn start(directory: Directory, sync: bool) -> Result<Self, Error> {
+        let (jobs, receiver) = unbounded();
+        let done = Arc::<Done>::default();
+        let worker = Worker {
+            directory,
+            sync,
+            done: Arc::clone(&done),
+            waiting: Vec::new(),
+        };
+        let thread = thread::Builder::new()
+            .name("kinescope-sealer".to_owned())
+            .spawn(move || worker.run(&receiver))
+            .map_err(|error| Error::io("the sealing thread cannot be started", &error))?;
+        Ok(Self {
+            jobs: Some(jobs),
+            thread: Some(thread),
+            done,
+        })
+    }
+
+    pub(crate) fn send(&self, job: Job) {
+        if let Some(jobs) = &self.jobs {
+            // The thread lives for as long as this does.
+            let _ = jobs.send(job);
+        }
+    }
+
+    /// Waits until everything that it was asked for is done, as far as it can be.
+    pub(crate) fn finish(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic in it has left files that the next opener makes anew.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Sealer {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+struct Worker {
+    directory: Directory,
+    sync: bool,
+    done: Arc<Done>,
+    /// Segments for which there was no space, the oldest first.
+    waiting: Vec<(Arc<Segment>, i64, u64)>,
+}
+
+impl Worker {
+    fn run(mut self, jobs: &Receiver<Job>) {
+        loop {
+            let job = if self.waiting.is_empty() {
+                jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                jobs.recv_timeout(RETRY)
+            };
+            match job {
+                Ok(Job::Seal {
+                    segment,
+                    last_append,
+                    stranded_bytes,
+                }) => self.waiting.push((segment, last_append, stranded_bytes)),
+                Ok(Job::Remove(path)) => {
+                    let _ = self.directory.remove(&path);
+                }
+                Ok(Job::RemoveSegment(base_seq)) => {
+                    self.forget(base_seq);
+                    let _ = Stored::remove(&self.directory, base_seq);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.seal_waiting();
+        }
+        for _ in 0..LAST_ATTEMPTS {
+            self.seal_waiting();
+            if self.waiting.is_empty() {
+                break;
+            }
+            thread::sleep(RETRY);
+        }
+    }
+
+    /// Retention was faster.
+    fn forget(&mut self, base_seq: u64) {
+        let done = &self.done;
+        self.waiting.retain(|(segment, _, stranded_bytes)| {
+            let stays = segment.base_seq != base_seq;
+            if !stays {
+                done.stranded_bytes
+                    .fetch_sub(*stranded_bytes, Ordering::Relaxed);
+            }
+            stays
+        });
+    }
+
+    fn seal_waiting(&mut self) {
+        while let Some((segment, last_append, stranded_bytes)) = self.waiting.first() {
+            let written = Stored::write(&self.directory, segment, *last_append, self.sync)
+                .and_then(|stored| stored.map_own().map(|()| stored));
+            let Ok(stored) = written else { return };
+            self.done
+                .stranded_bytes
+                .fetch_sub(*stranded_bytes, Ordering::Relaxed);
+            self.done.push(stored);
+            self.waiting.remove(0);
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Sealed segments in files: written, found again, and looked at when they are needed.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::MetadataExt;
+use std::sync::{Arc, OnceLock};
+
+use super::arrow_file;
+use super::directory::{Directory, Kind};
+use super::index_file::Index;
+use crate::error::Error;
+use crate::mapping::FileMap;
+use crate::segment::{Bounds, ProducerRange, Sealed, Segment};
+use crate::slot::{StoredSegment, Summary};
+use crate::statistics::Statistics;
+use crate::sync::AtomicUsize;
+
+/// Bytes that go to the system at once.
+const WRITE_BYTES: usize = 1 << 18;
+
+/// A sealed segment's files.
+pub(crate) struct Stored {
+    directory: Directory,
+    index: Index,
+    disk_bytes: u64,
+    /// Kept open, so that retention in another process takes nothing away that is still in use here.
+    file: File,
+    /// None inside: damaged.
+    segment: OnceLock<Option<Arc<Segment>>>,
+}
+
+impl Stored {
+    /// Writes a sealed segment's files and puts them in place.
+    ///
+    /// # Errors
+    /// `IO`; what has been written so far is removed by the next opener.
+    pub(crate) fn write(
+        directory: &Directory,
+        segment: &Segment,
+        last_append: i64,
+        sync: bool,
+    ) -> Result<Self, Error> {
+        let failed = |error: io::Error| Error::io("a sealed segment", &error);
+        let sealed = segment
+            .sealed()
+            .ok_or_else(|| Error::corrupt("a segment that is still open"))?;
+        let base_seq = segment.base_seq;
+        let arrow = directory.segment_file(base_seq, Kind::Arrow);
+        let index_path = directory.segment_file(base_seq, Kind::Index);
+        let (new_arrow, new_index) = (
+            arrow.with_extension("arrow.new"),
+            index_path.with_extension("index.new"),
+        );
+        directory.step("seal.write").map_err(failed)?;
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&new_arrow)
+            .map_err(failed)?;
+        let mut writer = BufWriter::with_capacity(WRITE_BYTES, &file);
+        let (arrow_bytes, blocks) = arrow_file::write(segment, sealed.rows, &mut writer)?;
+        writer.flush().map_err(failed)?;
+        drop(writer);
+        let index = Index {
+            summary: Summary {
+                base_seq,
+                rows: sealed.rows,
+                min_timestamp: segment.bounds.min_timestamp(),
+                max_timestamp: segment.bounds.max_timestamp(),
+                in_time_order: segment.bounds.in_time_order(),
+                last_append,
+                producers: sealed.producers.clone(),
+            },
+            arrow_bytes,
+            blocks,
+        };
+        directory.step("seal.index").map_err(failed)?;
+        let index_file = File::create(&new_index).map_err(failed)?;
+        (&index_file)
+            .write_all(&index.encode(directory.id()))
+            .map_err(failed)?;
+        if sync {
+            directory.step("seal.sync").map_err(failed)?;
+            file.sync_data()
+                .and_then(|()| index_file.sync_data())
+                .map_err(failed)?;
+        }
+        directory.step("seal.rename-index").map_err(failed)?;
+        std::fs::rename(&new_index, &index_path).map_err(failed)?;
+        directory.step("seal.rename-arrow").map_err(failed)?;
+        std::fs::rename(&new_arrow, &arrow).map_err(failed)?;
+        if sync {
+            directory.sync().map_err(failed)?;
+        }
+        Self::over(directory, index, file).map_err(failed)
+    }
+
+    fn over(directory: &Directory, index: Index, file: File) -> io::Result<Self> {
+        let index_bytes = index.encode(directory.id()).len() as u64;
+        Ok(Self {
+            directory: directory.clone(),
+            disk_bytes: file.metadata()?.blocks() * 512 + index_bytes,
+            index,
+            file,
+            segment: OnceLock::new(),
+        })
+    }
+
+    /// The files of a segment; none when they are not whole. Values are looked at only when there is no index.
+    ///
+    /// # Errors
+    /// What the system says, `NotFound` when there is no file.
+    pub(crate) fn open(directory: &Directory, base_seq: u64) -> io::Result<Option<Self>> {
+        let file = File::open(directory.segment_file(base_seq, Kind::Arrow))?;
+        let len = file.metadata()?.len();
+        let index_path = directory.segment_file(base_seq, Kind::Index);
+        let index = match Index::read(&index_path, directory.id(), base_seq) {
+            Ok(Some((index, _))) => index,
+            _ => match Self::rebuilt_index(&file, len, base_seq) {
+                Some(index) => index,
+                None => return Ok(None),
+            },
+        };
+        if index.arrow_bytes != len {
+            return Ok(None);
+        }
+        Self::over(directory, index, file).map(Some)
+    }
+
+    /// The index of a file that has none, after looking at every value.
+    fn rebuilt_index(file: &File, len: u64, base_seq: u64) -> Option<Index> {
+        let map = FileMap::finished(file, usize::try_from(len).ok()?).ok()?;
+        let (columns, lens) = arrow_file::columns(&map, base_seq, false).ok()?;
+        let timestamps = columns.timestamp.slice(lens.rows);
+        let ids = columns.event_id.slice(lens.rows);
+        let blocks = map.bytes().chunks(super::index_file::BLOCK_BYTES);
+        let summary = Summary {
+            base_seq,
+            rows: lens.rows,
+            min_timestamp: timestamps.iter().copied().min()?,
+            max_timestamp: timestamps.iter().copied().max()?,
+            in_time_order: timestamps.is_sorted(),
+            last_append: timestamps.iter().copied().max()?,
+            producers: ProducerRange::of(ids),
+        };
+        Some(Index {
+            summary,
+            arrow_bytes: len,
+            blocks: blocks.map(crc32fast::hash).collect(),
+        })
+    }
+
+    /// Writes the index down that [`Stored::open`] had to make.
+    pub(crate) fn restore_index(&self) {
+        let path = self
+            .directory
+            .segment_file(self.index.summary.base_seq, Kind::Index);
+        if !path.exists() {
+            let new = path.with_extension("index.new");
+            let written = std::fs::write(&new, self.index.encode(self.directory.id()));
+            let _ = written.and_then(|()| std::fs::rename(&new, &path));
+        }
+    }
+
+    /// Maps the file. With `check`, its checksums are looked at, for what a disk may do, and its values, for what
+    /// somebody may have written who knows how to make checksums.
+    ///
+    /// # Errors
+    /// `CORRUPT_RECORDING`, `IO`.
+    fn load(&self, check: bool) -> Result<Segment, Error> {
+        let Summary { base_seq, rows, .. } = self.index.summary;
+        let len = usize::try_from(self.index.arrow_bytes)
+            .map_err(|_| Error::corrupt("a sealed segment that is too large for this machine"))?;
+        let map = FileMap::finished(&self.file, len)
+            .map_err(|error| Error::io("a sealed segment", &error))?;
+        if check && let Some(block) = arrow_file::damaged_block(map.bytes(), &self.index.blocks) {
+            return Err(Error::corrupt(format!(
+                "the segment at seq {base_seq}: block {block} is damaged"
+            )));
+        }
+        let (columns, lens) = arrow_file::columns(&map, base_seq, !check)?;
+        if lens.rows != rows {
+            return Err(Error::corrupt(format!(
+                "the segment at seq {base_seq}: expected {rows} rows, got {}",
+                lens.rows
+            )));
+        }
+        let bounds = Bounds::new();
+        let summary = &self.index.summary;
+        bounds.store(
+            summary.min_timestamp,
+            summary.max_timestamp,
+            summary.in_time_order,
+        );
+        let segment = Segment {
+            base_seq,
+            columns,
+            bounds,
+            open_bytes: AtomicUsize::new(0),
+            sealed: OnceLock::new(),
+            index: OnceLock::new(),
+            statistics: Statistics::default(),
+        };
+        // The cell is new, so it is empty.
+        let _ = segment.sealed.set(Sealed {
+            rows,
+            producers: summary.producers.clone(),
+            last_append_raw_ns: summary.last_append,
+            used_bytes: 0,
+        });
+        Ok(segment)
+    }
+
+    /// Maps a file that this process has just written, and which therefore needs no check.
+    ///
+    /// # Errors
+    /// As [`Stored::load`].
+    pub(crate) fn map_own(&self) -> Result<(), Error> {
+        let segment = self.load(false)?;
+        let _ = self.segment.set(Some(Arc::new(segment)));
+        Ok(())
+    }
+
+    /// Removes the files of a segment.
+    pub(crate) fn remove(directory: &Directory, base_seq: u64) -> io::Result<()> {
+        directory.remove(&directory.segment_file(base_seq, Kind::Arrow))?;
+        directory.remove(&directory.segment_file(base_seq, Kind::Index))
+    }
+}
+
+impl StoredSegment for Stored {
+    fn summary(&self) -> &Summary {
+        &self.index.summary
+    }
+
+    fn segment(&self) -> Option<&Arc<Segment>> {
+        self.segment
+            .get_or_init(|| self.load(true).ok().map(Arc::new))
+            .as_ref()
+    }
+
+    fn loaded(&self) -> Option<&Arc<Segment>> {
+        self.segment.get()?.as_ref()
+    }
+
+    fn is_damaged(&self) -> bool {
+        self.segment.get().is_some_and(Option::is_none)
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        self.disk_bytes
+    }
+}

@@ -1,0 +1,266 @@
+//! Files that are cut off, changed or made up: a clear error, or an answer that has only what was recorded and says what is
+//! missing.
+#![cfg(unix)]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use kinescope_ring::{EventFields, Priority, Text, ValueWriter};
+use kinescope_store::{ErrorCode, LossCause, Retention, Store};
+use proptest::prelude::*;
+use support::disk::{Scratch, disk, image, later, open_on_disk};
+use support::{EventRow, head_at, of_type, options, producer, rows, settle};
+
+/// A recording of three sealed segments, as `close` leaves it; what it holds.
+fn closed(path: &Path) -> Vec<EventRow> {
+    let store = open_on_disk(options(4, Retention::default()), path);
+    let all = record(&store, 10);
+    store.close();
+    all
+}
+
+fn record(store: &Store, events: i64) -> Vec<EventRow> {
+    let (mut writer, _ring) = producer(store, "thread");
+    writer.context(1, Some(7), None, None, &[("key", "value")]);
+    for number in 0..events {
+        let mut data = ValueWriter::new();
+        let text = format!("event {number}");
+        data.text(Text::Inline(&text));
+        let mut head = head_at(number);
+        head.slot = (number % 2) as u16;
+        let event = EventFields {
+            data: Some(data.as_bytes()),
+            ..of_type("e")
+        };
+        writer.event(head, &event, Priority::Normal);
+    }
+    settle(store, &mut writer);
+    rows(&store.snapshot().unwrap())
+}
+
+/// Codes that opening a damaged recording may give.
+const CODES: [ErrorCode; 4] = [
+    ErrorCode::CorruptRecording,
+    ErrorCode::UnsupportedVersion,
+    ErrorCode::Io,
+    ErrorCode::NotFound,
+];
+
+/// What is there was recorded, and what is missing is told.
+fn assert_honest(store: &Store, all: &[EventRow], what: &str) {
+    let found = rows(&store.snapshot().unwrap());
+    for row in found.iter().filter(|row| row.event_type != "events_lost") {
+        assert_eq!(Some(row), all.get(row.seq as usize), "{what}");
+    }
+    let lost = store.shared().lost_between(i64::MIN, i64::MAX);
+    let is_told = |seq: u64| {
+        lost.iter().any(|range| {
+            matches!(range.cause, LossCause::Corrupt | LossCause::Restart)
+                && (range.first..=range.last).contains(&seq)
+        })
+    };
+    let watermark = store.snapshot().unwrap().watermark;
+    for row in all {
+        let is_there = found.iter().any(|found| found.seq == row.seq);
+        assert!(
+            is_there || is_told(row.seq) || row.seq >= watermark,
+            "{what}: {} is missing, and nobody says so: {lost:?}",
+            row.seq
+        );
+    }
+}
+
+fn open_all_ways(path: &Path, all: &[EventRow], what: &str, writing: bool) {
+    match Store::open_to_read(options(4, Retention::default()), path) {
+        Ok(store) => assert_honest(&store, all, what),
+        Err(error) => assert!(CODES.contains(&error.code), "{what}: {error}"),
+    }
+    if writing {
+        match Store::open_on_disk(
+            later(options(4, Retention::default()), 1),
+            &disk(path, None),
+        ) {
+            Ok(store) => {
+                assert_honest(&store, all, what);
+                store.close();
+            }
+            Err(error) => assert!(CODES.contains(&error.code), "{what}: {error}"),
+        }
+    }
+}
+
+fn files(path: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(path)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries
+        .flat_map(|path| {
+            if path.is_dir() {
+                files(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_closed_recording_with_a_file_cut_at_any_length() {
+    let (whole, scratch) = (Scratch::new(), Scratch::new());
+    let all = closed(whole.path());
+    let mut opened = 0;
+    for (index, file) in files(whole.path()).into_iter().enumerate() {
+        let name = file.file_name().unwrap().to_owned();
+        let bytes = fs::read(&file).unwrap();
+        // Every length where something is, and every so many elsewhere.
+        let lengths = (0..bytes.len()).filter(|&len| bytes[len] != 0 || len % 512 == 0);
+        for len in lengths {
+            opened += 1;
+            let writing = opened % 97 == 0;
+            let path = if writing {
+                scratch.join(&format!("cut-{index}-{len}"))
+            } else {
+                whole.path().to_owned()
+            };
+            if writing {
+                image(whole.path(), &path);
+            }
+            let cut = path.join(&name);
+            fs::write(&cut, &bytes[..len]).unwrap();
+            open_all_ways(&path, &all, &format!("{name:?} cut at {len}"), writing);
+            fs::write(&cut, &bytes).unwrap();
+        }
+    }
+    open_all_ways(whole.path(), &all, "whole", true);
+}
+
+#[test]
+fn a_closed_recording_with_any_byte_changed() {
+    let (whole, scratch) = (Scratch::new(), Scratch::new());
+    let all = closed(whole.path());
+    let mut opened = 0;
+    for (index, file) in files(whole.path()).into_iter().enumerate() {
+        let name = file.file_name().unwrap().to_owned();
+        let bytes = fs::read(&file).unwrap();
+        for at in (0..bytes.len()).filter(|&at| bytes[at] != 0 || at % 512 == 0) {
+            opened += 1;
+            let writing = opened % 97 == 0;
+            let path = if writing {
+                scratch.join(&format!("flip-{index}-{at}"))
+            } else {
+                whole.path().to_owned()
+            };
+            if writing {
+                image(whole.path(), &path);
+            }
+            let mut changed = bytes.clone();
+            changed[at] ^= 1 << (at % 8);
+            fs::write(path.join(&name), &changed).unwrap();
+            open_all_ways(&path, &all, &format!("{name:?} changed at {at}"), writing);
+            fs::write(path.join(&name), &bytes).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_missing_index_is_made_again() {
+    let scratch = Scratch::new();
+    let all = closed(scratch.path());
+    for file in files(scratch.path()) {
+        if file
+            .extension()
+            .is_some_and(|extension| extension == "index")
+        {
+            fs::remove_file(file).unwrap();
+        }
+    }
+    for life in 1..3 {
+        let store = open_on_disk(
+            later(options(4, Retention::default()), life),
+            scratch.path(),
+        );
+        assert_eq!(rows(&store.snapshot().unwrap()), all);
+        store.close();
+    }
+}
+
+/// Bytes of a crashed recording's files, changed in many places at once.
+#[derive(Clone, Debug)]
+struct Damage {
+    file: prop::sample::Index,
+    kind: u8,
+    at: prop::sample::Index,
+    bytes: Vec<u8>,
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    let bytes = prop::collection::vec(any::<u8>(), 1..16);
+    (
+        any::<prop::sample::Index>(),
+        0u8..4,
+        any::<prop::sample::Index>(),
+        bytes,
+    )
+        .prop_map(|(file, kind, at, bytes)| Damage {
+            file,
+            kind,
+            at,
+            bytes,
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn a_crashed_recording_with_stray_bytes_opens_or_says_why_not(damages in prop::collection::vec(damage(), 1..6)) {
+        let (scratch, crashed) = (Scratch::new(), Scratch::new());
+        let store = open_on_disk(options(4, Retention::default()), scratch.path());
+        record(&store, 10);
+        image(scratch.path(), crashed.path());
+        store.close();
+        for Damage { file, kind, at, bytes } in &damages {
+            let all = files(crashed.path());
+            let path = &all[file.index(all.len())];
+            let mut content = fs::read(path).unwrap();
+            if content.is_empty() {
+                continue;
+            }
+            // Where something is, mostly.
+            let filled: Vec<usize> = (0..content.len()).filter(|&at| content[at] != 0).collect();
+            let at = if filled.is_empty() || *kind == 3 { at.index(content.len()) } else { filled[at.index(filled.len())] };
+            if *kind == 0 {
+                content.truncate(at);
+            } else {
+                let end = (at + bytes.len()).min(content.len());
+                content[at..end].copy_from_slice(&bytes[..end - at]);
+            }
+            fs::write(path, content).unwrap();
+        }
+        for writing in [false, true] {
+            let opened = if writing {
+                Store::open_on_disk(later(options(4, Retention::default()), 1), &disk(crashed.path(), None))
+            } else {
+                Store::open_to_read(options(4, Retention::default()), crashed.path())
+            };
+            match opened {
+                // Rows of an open segment have no checksum, but they are rows.
+                Ok(store) => {
+                    rows(&store.snapshot().unwrap());
+                    store.close();
+                }
+                Err(error) => prop_assert!(CODES.contains(&error.code), "{}", error),
+            }
+        }
+    }
+}
