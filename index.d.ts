@@ -117,6 +117,7 @@ export interface OpenOptions {
    *
    * @example
    * import { mkdtempSync, rmSync } from 'node:fs'
+   * import { open } from 'kinescope'
    * const path = mkdtempSync('recording-')
    * const first = await open({ path })
    * first.recorder.record({ eventType: 'log', data: { message: 'kept' } })

@@ -54,6 +54,7 @@ struct Producer {
     reader: RingReader,
     state: ProducerState,
     /// What was last stored in the ring of how far it has been read, on disk.
+    #[cfg(not(loom))]
     kept: Option<Checkpoint>,
     gone: bool,
     /// Gone, and everything that it committed is in the log.
@@ -197,6 +198,7 @@ impl Writer {
                             ring,
                             reader,
                             state,
+                            #[cfg(not(loom))]
                             kept: None,
                             gone: false,
                             buried: false,
@@ -300,6 +302,7 @@ impl Writer {
                 ring,
                 reader,
                 state,
+                #[cfg(not(loom))]
                 kept: None,
                 gone: true,
                 buried: false,

@@ -83,7 +83,7 @@ fn a_slice_that_is_given_out_without_a_watermark_is_complete_too() {
 fn a_dictionary_shows_whole_texts_only() {
     bounded(|| {
         let pool = Arc::new(AreaPool::default());
-        let mut builder = DictionaryBuilder::new(2, 4, &pool).unwrap();
+        let mut builder = DictionaryBuilder::new(2, 4, &mut &pool).unwrap();
         let dictionary = builder.dictionary();
         let writer = thread::spawn(move || {
             for text in ["ab", "cd"] {
