@@ -112,6 +112,20 @@ impl LossLog {
         self.ranges.push(range);
     }
 
+    /// Whether positions of the log are known to be missing.
+    #[cfg(all(unix, not(loom)))]
+    pub(crate) fn covers(&self, first: u64, last: u64) -> bool {
+        let of_positions = |range: &&LossRange| {
+            matches!(
+                range.cause,
+                LossCause::Retention | LossCause::Corrupt | LossCause::Restart
+            )
+        };
+        self.all()
+            .filter(of_positions)
+            .any(|range| range.first <= first && range.last >= last)
+    }
+
     /// Everything known, eviction first.
     pub fn all(&self) -> impl Iterator<Item = &LossRange> {
         self.evicted.iter().chain(&self.ranges)

@@ -55,6 +55,8 @@ pub struct Shared {
     watermark: AtomicU64,
     /// What is missing.
     losses: Mutex<LossLog>,
+    /// Positions of a recording of another process that are in no file of it.
+    holes: Mutex<Vec<LossRange>>,
     /// What has happened.
     pub counters: Counters,
     /// Where the numbers end that events have brought themselves of the producer of imports.
@@ -89,6 +91,7 @@ impl Shared {
             names: Names::default(),
             watermark: AtomicU64::new(0),
             losses: Mutex::new(losses),
+            holes: Mutex::default(),
             counters: Counters::default(),
             given_import_end: AtomicU64::new(0),
             departures: AtomicU64::new(0),
@@ -148,10 +151,24 @@ impl Shared {
         let mut missing = lock(&self.losses).overlapping(start, end);
         let damaged = self.segments.load_full();
         let damaged = damaged.iter().filter_map(Slot::damage);
+        let holes = lock(&self.holes);
+        let others = damaged.chain(holes.iter().copied());
         missing.extend(
-            damaged.filter(|range| range.last_timestamp >= start && range.first_timestamp < end),
+            others.filter(|range| range.last_timestamp >= start && range.first_timestamp < end),
         );
         missing
+    }
+
+    /// Whether positions of the log are known to be missing.
+    #[cfg(all(unix, not(loom)))]
+    pub(crate) fn has_lost(&self, first: u64, last: u64) -> bool {
+        lock(&self.losses).covers(first, last)
+    }
+
+    /// Positions that are in no file, in place of those that were not before.
+    #[cfg(all(unix, not(loom)))]
+    pub(crate) fn set_holes(&self, holes: Vec<LossRange>) {
+        *lock(&self.holes) = holes;
     }
 
     /// Everything that is known to be missing, as a log of losses.

@@ -88,6 +88,7 @@ impl Follower {
         }
         let state = State::watch(&directory).ok();
         let boot_id = boot_id();
+        let generations = state.as_ref().map_or([0; 2], State::generations);
         let live = state.as_ref().and_then(State::read);
         let live = live.filter(|commit| commit.boot_id == boot_id && boot_id != [0; 16]);
         let commit = live.or_else(|| Some(DurableFile::read(&directory)?.commit));
@@ -101,7 +102,7 @@ impl Follower {
             boot_id,
             commands,
             looks: Arc::clone(&looks),
-            generations: [0; 2],
+            generations,
             seen: None,
             slots: Vec::new(),
             open: None,
@@ -215,7 +216,54 @@ impl Follower {
         );
         self.shared.set_segments(segments);
         // What the writer holds in memory for want of space is still to come.
+        let is_over = commit.session == 0 && commit.generation > 0;
+        let end = if is_over {
+            end.max(commit.next_seq)
+        } else {
+            end
+        };
+        self.find_holes(&commit, end);
         self.shared.set_watermark(end);
+    }
+
+    /// Finds positions below `end` that are in no file, and of which no loss is known.
+    fn find_holes(&self, commit: &Commit, end: u64) {
+        let has_moved = |state: &State| state.generations() != self.generations;
+        if self.seen.is_some() && self.state.as_ref().is_some_and(has_moved) {
+            // Files may have gone that a later commit explains.
+            return;
+        }
+        let open = self.open.iter().map(|open| open.segment.base_seq);
+        let given_up = self
+            .damaged
+            .map(|(base_seq, rows)| (base_seq, base_seq + rows));
+        let ends = |slot: &Slot| slot.base_seq() + slot.sealed_rows().unwrap_or(0) as u64;
+        let mut parts: Vec<(u64, u64)> = self
+            .slots
+            .iter()
+            .map(|slot| (slot.base_seq(), ends(slot)))
+            .chain(open.map(|base_seq| (base_seq, end)))
+            .chain(given_up)
+            .chain([(end, end)])
+            .collect();
+        parts.sort_unstable();
+        let mut holes = Vec::new();
+        let mut covered = 0;
+        for (first, behind) in parts {
+            if first > covered && !self.shared.has_lost(covered, first - 1) {
+                holes.push(LossRange {
+                    cause: LossCause::Corrupt,
+                    producer: 0,
+                    first: covered,
+                    last: first - 1,
+                    count: first - covered,
+                    first_timestamp: i64::MIN,
+                    last_timestamp: commit.timestamp,
+                });
+            }
+            covered = covered.max(behind);
+        }
+        self.shared.set_holes(holes);
     }
 
     /// Takes over what has become known to be missing.

@@ -356,12 +356,7 @@ impl Opening {
             .map(|part| (part.base_seq(), part.end_seq(), part.timestamps()));
         let last = (open_base, open_base, (commit.timestamp, commit.timestamp));
         for (base, next_end, (min_timestamp, max_timestamp)) in bases.chain([last]) {
-            let is_known = known.all().any(|range| {
-                use LossCause::{Corrupt, Restart, Retention};
-                matches!(range.cause, Retention | Corrupt | Restart)
-                    && range.first <= end
-                    && range.last + 1 >= base
-            });
+            let is_known = base > end && known.covers(end, base - 1);
             if base > end && !is_known {
                 let is_tail = base == open_base;
                 let was_in_memory = is_tail && commit.head.is_none();
