@@ -249,7 +249,7 @@ pub fn find_event(event_id: u64, snapshot: Snapshot) -> Result<Option<Answer>, E
         return Ok(None);
     };
     let seqs = vec![seq];
-    let (batch, gathered_bytes) = gather(&seqs, &Locator::new(&snapshot), None)?;
+    let (batch, gathered_bytes) = gather(&seqs, &Locator::new(&snapshot, &seqs), None)?;
     let watermark = snapshot.watermark;
     Ok(Some(Answer {
         batches: vec![batch],
@@ -269,7 +269,7 @@ fn batches_of(
     snapshot: &Snapshot,
     items: Option<&[SettledItem]>,
 ) -> Result<(Vec<RecordBatch>, usize), Error> {
-    let locator = Locator::new(snapshot);
+    let locator = Locator::new(snapshot, seqs);
     let mut batches = Vec::new();
     let mut gathered_bytes = 0;
     let mut pending = 0;
@@ -306,7 +306,7 @@ pub fn batch_of(
     snapshot: &Snapshot,
     items: Option<&[SettledItem]>,
 ) -> Result<(RecordBatch, usize), Error> {
-    let locator = Locator::new(snapshot);
+    let locator = Locator::new(snapshot, seqs);
     let is_run = seqs.len() >= SHARED_RUN_MIN_ROWS && run_length(seqs, &locator) == seqs.len();
     let columns = match items {
         None => Some((0..event_schema().fields().len()).collect::<Vec<_>>()),
@@ -369,7 +369,7 @@ impl Answer {
         let batch = if let [batch] = &self.batches[..] {
             batch
         } else {
-            let locator = Locator::new(&self.snapshot);
+            let locator = Locator::new(&self.snapshot, &self.seqs);
             gathered = gather(&self.seqs, &locator, self.items.as_deref())?.0;
             &gathered
         };

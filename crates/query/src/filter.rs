@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use kinescope_store::{
-    Part, Segment,
+    Part, Segment, Snapshot,
     columns::{DictionaryColumn, NullableColumn},
 };
 
@@ -30,6 +30,23 @@ pub struct Filter {
     pub seqs: Option<Arc<Vec<u64>>>,
     /// Anything else.
     pub condition: Option<Condition>,
+}
+
+impl Filter {
+    /// The parts of a snapshot that may hold matching rows: files that cannot are not even opened.
+    pub(crate) fn parts<'a>(&self, snapshot: &'a Snapshot) -> Vec<Part<'a>> {
+        snapshot.parts_where(|summary| {
+            let is_in_time = self.timestamps.as_ref().is_none_or(|range| {
+                summary.max_timestamp >= range.start && summary.min_timestamp < range.end
+            });
+            // Ascending, so that the ends are its bounds.
+            let is_in_seqs = self.seqs.as_ref().is_none_or(|seqs| {
+                let bounds = seqs.first().zip(seqs.last());
+                bounds.is_some_and(|(first, last)| summary.may_hold(*first..=*last))
+            });
+            is_in_time && is_in_seqs
+        })
+    }
 }
 
 /// The rows of the part that satisfy `filter`; none when no row does.

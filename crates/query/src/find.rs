@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kinescope_store::columns::{DictionaryColumn, NullableColumn};
-use kinescope_store::{Part, Segment, Snapshot};
+use kinescope_store::{Part, Segment, Snapshot, Summary};
 
 /// One row of a snapshot.
 #[derive(Clone, Copy)]
@@ -85,13 +85,18 @@ pub(crate) struct Locator<'a> {
 }
 
 impl<'a> Locator<'a> {
-    pub(crate) fn new(snapshot: &'a Snapshot) -> Self {
+    /// Finds the rows of `seqs`, in whatever order, and no others.
+    pub(crate) fn new(snapshot: &'a Snapshot, seqs: &[u64]) -> Self {
+        let bounds = seqs.iter().min().zip(seqs.iter().max());
+        let holds_any = |summary: &Summary| {
+            bounds.is_some_and(|(first, last)| summary.may_hold(*first..=*last))
+        };
         Self {
-            segments: snapshot.segments().collect(),
+            segments: snapshot.segments_where(holds_any).collect(),
         }
     }
 
-    /// The index of the segment that holds `seq`, which must be in the snapshot.
+    /// The index of the segment that holds `seq`, which must be one that the locator was made for.
     pub(crate) fn index_of(&self, seq: u64) -> usize {
         self.segments
             .partition_point(|(segment, _)| segment.base_seq <= seq)

@@ -56,7 +56,7 @@ pub fn select_by_time(
     cancel: &Cancel,
 ) -> Result<Selection<TimeKey>, Error> {
     let mut first = First::new(window);
-    let mut parts = snapshot.parts();
+    let mut parts = filter.parts(snapshot);
     // In the order of their nearest row, so that the search can end as soon as no segment can hold a better one.
     let nearest = |part: &Part<'_>| {
         let bounds = &part.segment.bounds;

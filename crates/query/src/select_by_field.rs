@@ -34,7 +34,7 @@ pub fn select_by_field(
     let Some(field) = &order.field else {
         return Ok(search.first.into_selection());
     };
-    let parts = snapshot.parts();
+    let parts = filter.parts(snapshot);
     let mut indexed = Vec::new();
     for part in &parts {
         cancel.check()?;

@@ -343,19 +343,7 @@ impl Snapshot {
     /// The segments and how many of each one's rows belong to the snapshot, in `seq` order; none is empty. A file is
     /// checked when it is first reached, and left out when it is damaged.
     pub fn segments(&self) -> impl DoubleEndedIterator<Item = (&Arc<Segment>, usize)> {
-        self.segments_within(i64::MIN, i64::MAX)
-    }
-
-    /// Those of [`Snapshot::segments`] that may have rows whose timestamps lie between two, both inclusive; files that
-    /// have none are not touched.
-    pub fn segments_within(
-        &self,
-        first_timestamp: i64,
-        last_timestamp: i64,
-    ) -> impl DoubleEndedIterator<Item = (&Arc<Segment>, usize)> {
-        self.segments_where(move |summary| {
-            summary.max_timestamp >= first_timestamp && summary.min_timestamp <= last_timestamp
-        })
+        self.segments_where(|_| true)
     }
 
     /// The rows of the snapshot in `seq` order, parted where an index ends; no part is empty.
@@ -401,20 +389,6 @@ impl Snapshot {
             }
             slot.segment().map(|segment| (segment, rows))
         })
-    }
-
-    /// The first position from `seq` on that is in the log, or the watermark: below it the log has a gap.
-    pub fn next_present(&self, seq: u64) -> u64 {
-        let ends = |slot: &Slot| {
-            slot.sealed_rows()
-                .map_or(self.watermark, |rows| slot.base_seq() + rows as u64)
-        };
-        self.segments
-            .iter()
-            .filter(|slot| slot.damage().is_none())
-            .find(|slot| ends(slot) > seq)
-            .map_or(self.watermark, |slot| slot.base_seq().max(seq))
-            .min(self.watermark)
     }
 
     /// This snapshot below an earlier watermark.

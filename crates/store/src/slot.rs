@@ -1,5 +1,6 @@
 //! One place in the list of segments: a segment in memory, or a file that is looked at when it is needed.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::event_id::EventId;
@@ -32,6 +33,12 @@ impl Summary {
             .producers
             .binary_search_by_key(&producer, |own| own.producer);
         self.producers.get(place.ok()?)
+    }
+
+    /// Whether any of some positions of the log is here.
+    pub fn may_hold(&self, seqs: RangeInclusive<u64>) -> bool {
+        let behind = self.base_seq + self.rows as u64;
+        *seqs.start() < behind && *seqs.end() >= self.base_seq
     }
 
     /// Whether an event may be here.

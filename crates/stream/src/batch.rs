@@ -47,7 +47,7 @@ pub(crate) fn make(plan: &Plan, snapshot: &Snapshot, log: &Shared) -> Result<Str
         let (batch, bytes) = batch_of(&plan.seqs, snapshot, plan.query.items())?;
         (Some(batch), bytes)
     };
-    let times = times_of(&segments_of(snapshot), plan.start, plan.end);
+    let times = times_of(&segments_of(snapshot, plan.start), plan.start, plan.end);
     let lost = times.map_or_else(Vec::new, |(first, last)| {
         log.lost_between(first, last.saturating_add(1))
     });

@@ -128,7 +128,8 @@ fn begin(hub: &Hub, view: View) -> Option<Round> {
 }
 
 fn look(hub: &Hub, index: &mut KeyIndex, snapshot: &Snapshot, tasks: Vec<Task>) -> Vec<Sight> {
-    let segments = segments_of(snapshot);
+    let from = tasks.iter().map(|task| task.stretch.from).min();
+    let segments = segments_of(snapshot, from.unwrap_or(snapshot.watermark));
     let (together, alone) = split(tasks, &segments, snapshot.watermark);
     let mut results: Vec<Sight> = alone
         .into_iter()

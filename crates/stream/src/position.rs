@@ -94,7 +94,8 @@ impl Start {
 /// # Errors
 /// `NOT_FOUND`: never recorded, lost, or evicted.
 pub fn locate(event_id: EventId, snapshot: &Snapshot) -> Result<u64, Error> {
-    let found = snapshot.segments().rev().find_map(|(segment, rows)| {
+    let segments = snapshot.segments_where(|summary| summary.may_have(event_id.0));
+    let found = segments.rev().find_map(|(segment, rows)| {
         let row = segment.row_of(event_id.0, 0..rows)?;
         Some(segment.base_seq + row as u64)
     });

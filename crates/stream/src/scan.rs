@@ -12,9 +12,11 @@ use crate::position::TimeColumn;
 /// A snapshot's segments and how many of each one's rows are visible.
 pub(crate) type Segments<'a> = Vec<(&'a Arc<Segment>, usize)>;
 
-/// The segments of a snapshot.
-pub(crate) fn segments_of(snapshot: &Snapshot) -> Segments<'_> {
-    snapshot.segments().collect()
+/// The segments of a snapshot from a position on.
+pub(crate) fn segments_of(snapshot: &Snapshot, from: u64) -> Segments<'_> {
+    snapshot
+        .segments_where(|summary| summary.may_hold(from..=u64::MAX))
+        .collect()
 }
 
 /// What to look for.

@@ -198,7 +198,7 @@ impl Subscription {
 /// The timestamp of the first row at or behind a position.
 fn timestamp_from(snapshot: &Snapshot, position: u64) -> Option<i64> {
     let (segment, rows) = snapshot
-        .segments()
+        .segments_where(|summary| summary.may_hold(position..=u64::MAX))
         .find(|(segment, rows)| segment.base_seq + *rows as u64 > position)?;
     let row = position.saturating_sub(segment.base_seq) as usize;
     segment.columns.timestamp.slice(rows).get(row).copied()

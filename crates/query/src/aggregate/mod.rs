@@ -132,7 +132,7 @@ pub fn aggregate(
     cancel: &Cancel,
 ) -> Result<AggregateAnswer, Error> {
     let mut partial = Partial::new(aggregate);
-    for part in snapshot.parts() {
+    for part in aggregate.filter.parts(snapshot) {
         partial.add(&part, cancel)?;
     }
     partial.finish(snapshot.watermark)
