@@ -150,9 +150,18 @@ function chunkOf(name: string, data: Data, refuse: () => never): NativeTexts {
     large,
     length: lengthOf(name, data),
     offsets: bytesOf(name, data.valueOffsets),
-    bytes: bytesOf(name, data.values),
+    bytes: textBytesOf(name, data),
     ...validityOf(name, data),
   }
+}
+
+/** The bytes between the first and the last offset: a piece of a table has those of the whole. */
+function textBytesOf(name: string, data: Data): Uint8Array {
+  const bytes = bytesOf(name, data.values)
+  const offsets = data.valueOffsets as ArrayLike<number | bigint> | undefined
+  // What does not fit together is refused by who looks at all of the offsets.
+  const [first, last] = [Number(offsets?.[0] ?? 0), Number(offsets?.[data.length] ?? 0)]
+  return first >= 0 && last >= first && last <= bytes.length ? bytes.subarray(first, last) : bytes
 }
 
 function tagsOf(name: string, data: Data, refuse: () => never): NativeTags {

@@ -46,7 +46,7 @@ async function store(scope: Kinescope, oracle: ReturnType<typeof openOracle>, in
   expect(await scope.dataAccess.storeEvents(given)).toEqual(await oracle.dataAccess.storeEvents(given))
 }
 
-test(`a random aggregate has the oracle's groups in its order (KINESCOPE_SEED=${SEED})`, { timeout: 60_000 + CASES * 200 }, async () => {
+test(`a random aggregate has the oracle's groups in its order (KINESCOPE_SEED=${SEED})`, { timeout: 60_000 + CASES * 2000 }, async () => {
   const seen = { rows: 0, values: 0 }
   const property = fc.asyncProperty(cases, async ({ inputs, asked, segmentEvents }) => {
     await using scope = await open({ node: 'test', segmentEvents, limits: LIMITS, ring: { bytes: 2 ** 22 } })

@@ -11,7 +11,7 @@ const CASES = Number(process.env['KINESCOPE_CASES'] ?? 200)
 const LIMITS = { maxEventBytes: 2 ** 16 }
 const RING = { bytes: 65_536 }
 
-test(`a random log is described as by the oracle, again and again (KINESCOPE_SEED=${SEED})`, { timeout: 60_000 + CASES * 200 }, async () => {
+test(`a random log is described as by the oracle, again and again (KINESCOPE_SEED=${SEED})`, { timeout: 60_000 + CASES * 2000 }, async () => {
   const cases = fc.record({ parts: fc.array(logs(30), { minLength: 1, maxLength: 3 }), segmentEvents: fc.constantFrom(3, 40), twice: fc.boolean() })
   const property = fc.asyncProperty(cases, async ({ parts, segmentEvents, twice }) => {
     await using scope = await open({ segmentEvents, limits: LIMITS, ring: RING })

@@ -47,7 +47,7 @@ function complete(input: InputEvent): InputEvent {
   return { wallTime: BigInt(input['timestamp'] as number) * 1000n, ...input }
 }
 
-test(`random imports leave what the oracle's leave (KINESCOPE_SEED=${SEED})`, { timeout: 60_000 + CASES * 200 }, async () => {
+test(`random imports leave what the oracle's leave (KINESCOPE_SEED=${SEED})`, { timeout: 60_000 + CASES * 2000 }, async () => {
   const property = fc.asyncProperty(programs, async ({ steps, segmentEvents }) => {
     await using scope = await open({ node: 'test', segmentEvents, limits: LIMITS, ring: RING })
     const oracle = openOracle({ node: 'test', limits: LIMITS })
@@ -68,7 +68,7 @@ test(`random imports leave what the oracle's leave (KINESCOPE_SEED=${SEED})`, { 
   await fc.assert(property, { seed: SEED, numRuns: CASES })
 })
 
-test(`hostile values are captured as by record, and run nothing (KINESCOPE_SEED=${SEED})`, { timeout: 60_000 + CASES * 200 }, async () => {
+test(`hostile values are captured as by record, and run nothing (KINESCOPE_SEED=${SEED})`, { timeout: 60_000 + CASES * 2000 }, async () => {
   await using scope = await open({ node: 'test', limits: LIMITS })
   const oracle = openOracle({ node: 'test', limits: LIMITS })
   const property = fc.asyncProperty(hostileValues(), async (make) => {

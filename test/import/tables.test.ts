@@ -16,7 +16,7 @@ async function rowsOf({ dataAccess }: Kinescope, query: object = {}): Promise<st
   return result.toArray().map(({ seq: _seq, tags, ...event }) => exact({ ...event, tags: tags && Object.entries(tags) }))
 }
 
-test(`the table of an answer becomes the same events in another recording (KINESCOPE_SEED=${SEED})`, { timeout: 60_000 + CASES * 200 }, async () => {
+test(`the table of an answer becomes the same events in another recording (KINESCOPE_SEED=${SEED})`, { timeout: 60_000 + CASES * 2000 }, async () => {
   const cases = fc.record({ inputs: logs(40), segmentEvents: fc.constantFrom(3, 1000), others: fc.constantFrom(5, 1000), from: fc.nat(10), length: fc.nat(40), ipc: fc.boolean() })
   const property = fc.asyncProperty(cases, async ({ inputs, segmentEvents, others, from, length, ipc }) => {
     await using scope = await open({ node: 'first', segmentEvents, limits: LIMITS, ring: RING })

@@ -54,7 +54,7 @@ function comparable(result: Pick<QueryResult, 'totalMatches' | 'snapshot' | 'los
   return { totalMatches, snapshot, lost, hasMore: nextPageToken !== null, rows: comparableRows(result.toArray(), projection) }
 }
 
-test(`a random query has the oracle's rows, order, totals and pages (KINESCOPE_SEED=${SEED})`, { timeout: 60_000 + CASES * 200 }, async () => {
+test(`a random query has the oracle's rows, order, totals and pages (KINESCOPE_SEED=${SEED})`, { timeout: 60_000 + CASES * 2000 }, async () => {
   const seen = { rows: 0, pages: 0 }
   const property = fc.asyncProperty(cases, async ({ inputs, later, questions, segmentEvents }) => {
     await using scope = await open({ node: 'test', segmentEvents, limits: LIMITS, ring: { bytes: RING_BYTES } })

@@ -68,6 +68,13 @@ impl ImportBatch {
         self.rows
     }
 
+    /// Bytes of all texts, tags included.
+    pub(super) fn text_bytes(&self) -> usize {
+        let tags = self.tags.iter().flat_map(|tags| [&tags.keys, &tags.values]);
+        let texts = self.texts.iter().flatten().chain(&self.data).chain(tags);
+        texts.map(Texts::bytes).sum()
+    }
+
     /// Adds the column of a name.
     ///
     /// # Errors

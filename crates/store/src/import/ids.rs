@@ -1,6 +1,5 @@
 //! Ids of imported events: those that they bring, and those that they get.
 
-use hashbrown::hash_map::Entry;
 use hashbrown::{HashMap, HashSet};
 
 use super::invalid;
@@ -51,32 +50,30 @@ impl GivenIds {
     /// # Errors
     /// `INVALID_ARGUMENT` for an id that comes twice.
     pub(super) fn new(ids: Vec<u64>, place: Place) -> Result<Self, Error> {
-        let mut ranges: HashMap<u16, ProducerRange> = HashMap::new();
+        let mut ranges: Vec<ProducerRange> = Vec::new();
+        let mut places: HashMap<u16, usize> = HashMap::new();
         let mut ascending = true;
+        // Ids come in runs of one producer, so the last place is nearly always the right one.
+        let mut last_place = 0;
         for id in ids.iter().copied().filter(|&id| id != 0).map(EventId) {
             let (producer, sequence) = (id.producer(), id.sequence());
-            match ranges.entry(producer) {
-                Entry::Vacant(place) => {
-                    place.insert(ProducerRange {
-                        producer,
-                        first: sequence,
-                        last: sequence,
-                    });
-                }
-                Entry::Occupied(mut place) => {
-                    let range = place.get_mut();
-                    // A producer's numbers nearly always ascend, and then none of them comes twice.
-                    ascending &= sequence > range.last;
-                    range.first = range.first.min(sequence);
-                    range.last = range.last.max(sequence);
-                }
+            if ranges.get(last_place).map(|range| range.producer) != Some(producer) {
+                last_place = *places.entry(producer).or_insert(ranges.len());
             }
+            let Some(range) = ranges.get_mut(last_place) else {
+                ranges.push(ProducerRange {
+                    producer,
+                    first: sequence,
+                    last: sequence,
+                });
+                continue;
+            };
+            // A producer's numbers nearly always ascend, and then none of them comes twice.
+            ascending &= sequence > range.last;
+            range.first = range.first.min(sequence);
+            range.last = range.last.max(sequence);
         }
-        let given = Self {
-            ids,
-            ranges: ranges.into_values().collect(),
-            place,
-        };
+        let given = Self { ids, ranges, place };
         if !ascending {
             given.ensure_distinct()?;
         }

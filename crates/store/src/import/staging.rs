@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ImportSource;
+use super::{ImportBatch, ImportSource};
 use crate::area::AreaPool;
 use crate::error::Error;
 use crate::options::StoreOptions;
@@ -10,8 +10,10 @@ use crate::segment_builder::{SegmentBuilder, SegmentLimits};
 
 /// Rows between two looks at how much memory a segment takes.
 const ROWS_PER_LOOK: usize = 1024;
-/// JSON takes this many bytes at most for a byte of tagged values, but for rare ones, which get further segments.
+/// JSON takes this many bytes at most for a byte of what it is made of, but in rare cases, which get further segments.
 const JSON_BYTES_PER_BYTE: usize = 4;
+
+const DEFAULT_TEXT_BYTES: usize = 1024;
 
 /// The segment has no room for the row; nothing of the row has been appended.
 pub(super) struct Full;
@@ -45,10 +47,13 @@ impl<'a> Staging<'a> {
                 let bytes: usize = pieces.iter().map(Vec::len).sum();
                 (ids.len(), bytes.saturating_mul(JSON_BYTES_PER_BYTE))
             }
-            ImportSource::Table(batches) => (
-                batches.iter().map(super::ImportBatch::rows).sum(),
-                usize::MAX,
-            ),
+            ImportSource::Table(batches) => {
+                let bytes: usize = batches.iter().map(ImportBatch::text_bytes).sum();
+                // Rows without a node or a pid have texts that the table has not.
+                let bytes = bytes + DEFAULT_TEXT_BYTES;
+                let rows = batches.iter().map(ImportBatch::rows).sum();
+                (rows, bytes.saturating_mul(JSON_BYTES_PER_BYTE))
+            }
         };
         let ordinary = SegmentLimits::of(rows_max, 0);
         let limits = SegmentLimits {

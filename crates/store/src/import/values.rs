@@ -152,6 +152,23 @@ pub(super) fn text_offsets<T: OffsetSizeTrait>(
     (grow && end <= bytes).then(|| OffsetBuffer::new(offsets))
 }
 
+/// As [`text_offsets`], of bytes that begin where the first offset says.
+fn relative_offsets<T: OffsetSizeTrait>(
+    offsets: &[u8],
+    len: usize,
+    bytes: usize,
+) -> Option<OffsetBuffer<T>> {
+    let first = scalars::<T>(offsets, 1).and_then(|first| first.first().copied());
+    let base = first.map_or(Some(0), |first| first.to_usize())?;
+    let offsets = text_offsets::<T>(offsets, len, base.checked_add(bytes)?)?;
+    if base == 0 {
+        return Some(offsets);
+    }
+    let first = offsets.iter().copied().next()?;
+    let relative: ScalarBuffer<T> = offsets.iter().map(|&offset| offset - first).collect();
+    Some(OffsetBuffer::new(relative))
+}
+
 impl Texts {
     /// No texts yet; [`Texts::push`] adds them.
     #[must_use]
@@ -163,8 +180,8 @@ impl Texts {
         }
     }
 
-    /// Adds `len` texts of UTF-8 by their offsets, of 64 bits where `is_large`, else of 32; none when the offsets do not
-    /// grow or end beyond the bytes, and for what is no UTF-8.
+    /// Adds `len` texts of UTF-8 by their offsets, of 64 bits where `is_large`, else of 32; `bytes` begin at the first of
+    /// them. None when the offsets do not grow or end beyond the bytes, and for what is no UTF-8.
     #[must_use]
     pub fn push(
         mut self,
@@ -178,10 +195,10 @@ impl Texts {
         let nulls = nulls(validity, validity_offset, len)?;
         let buffer = Buffer::from(bytes);
         let values = if is_large {
-            let offsets = text_offsets(offsets, len, bytes.len())?;
+            let offsets = relative_offsets(offsets, len, bytes.len())?;
             TextValues::Large(LargeStringArray::try_new(offsets, buffer, nulls).ok()?)
         } else {
-            let offsets = text_offsets(offsets, len, bytes.len())?;
+            let offsets = relative_offsets(offsets, len, bytes.len())?;
             TextValues::Small(StringArray::try_new(offsets, buffer, nulls).ok()?)
         };
         self.starts
@@ -243,6 +260,15 @@ impl Default for Texts {
 }
 
 impl Texts {
+    /// Bytes of all texts.
+    pub(super) fn bytes(&self) -> usize {
+        let bytes = self.values.iter().map(|values| match values {
+            TextValues::Small(values) => values.value_data().len(),
+            TextValues::Large(values) => values.value_data().len(),
+        });
+        bytes.sum()
+    }
+
     pub(super) fn is_coded(&self) -> bool {
         self.codes.is_some()
     }
