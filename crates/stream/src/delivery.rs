@@ -47,16 +47,21 @@ struct Round {
 }
 
 impl Round {
+    fn wake(&mut self, until: Option<Instant>) {
+        self.wake_at = match (self.wake_at, until) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+    }
+
     fn add(&mut self, id: u64, epoch: u64, step: Step) {
         match step {
             Step::Rest | Step::End => {}
             Step::Wait(until) => {
                 self.is_watching = true;
-                self.wake_at = match (self.wake_at, until) {
-                    (Some(a), Some(b)) => Some(a.min(b)),
-                    (a, b) => a.or(b),
-                };
+                self.wake(until);
             }
+            Step::Hold(until) => self.wake(Some(until)),
             Step::Look(look, stretch) => self.tasks.push(Task {
                 id,
                 epoch,

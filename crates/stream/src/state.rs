@@ -20,6 +20,12 @@ const PACE_ROWS: usize = 64 << 10;
 const LIKELY_ROWS_MIN: usize = 2 << 10;
 /// The least and the most of later ones.
 const PACE_RANGE_ROWS: (usize, usize) = (1 << 10, 16 << 20);
+/// New rows are left alone for this share of the time that a batch may wait,
+const HOLD_SHARE: u32 = 8;
+/// for this long at most,
+const HOLD_MAX: Duration = Duration::from_millis(5);
+/// and only if there are no more of them.
+const HOLD_ROWS_MAX: u64 = 16 << 10;
 /// How long one subscription's look may keep the others waiting, roughly.
 const LOOK_MAX: Duration = Duration::from_millis(1);
 
@@ -74,6 +80,8 @@ pub(crate) enum Step {
     Rest,
     /// Nothing until the log grows, or until a time.
     Wait(Option<Instant>),
+    /// Nothing until a time, however much the log grows.
+    Hold(Instant),
     /// Looks at more rows.
     Look(Look, Stretch),
     /// Makes a batch.
@@ -143,6 +151,8 @@ pub(crate) struct State {
     /// Since when it may have waited to be found, because nobody looked while the consumer did not ask.
     unwatched_since: Option<Instant>,
     last_batch: Instant,
+    /// When its rows were looked at.
+    last_look: Option<Instant>,
     /// Whether the last batch said that it had caught up.
     told: bool,
     /// Delivers everything below, and ends.
@@ -186,6 +196,7 @@ impl State {
             waiting_since: None,
             unwatched_since: None,
             last_batch: view.now,
+            last_look: None,
             told: false,
             end_at: None,
             pace_rows: PACE_ROWS,
@@ -232,6 +243,7 @@ impl State {
         self.hole_end = None;
         self.cut = false;
         self.waiting_since = None;
+        self.last_look = None;
         self.made = self.cursor;
         self.scanned = self.skip.map_or(self.cursor, |skip| skip.end);
     }
@@ -341,6 +353,11 @@ impl State {
             return Step::Make(self.plan(self.scanned, view, end));
         }
         if self.scanned < end && self.hole_end.is_none() {
+            if let Some(until) = self.hold_until(end)
+                && view.now < until
+            {
+                return Step::Hold(until);
+            }
             let wanted = match self.settings.batch_size {
                 0 => None,
                 size => Some(size - self.pending.len()),
@@ -351,6 +368,21 @@ impl State {
             );
         }
         Step::Wait(self.deadline())
+    }
+
+    /// When to look at the few rows that are new. A batch that may wait for more events is not looked for at every step of
+    /// the writer, so that many subscriptions at once cost little more than the looking itself.
+    fn hold_until(&self, end: u64) -> Option<Instant> {
+        let is_urgent = self.settings.batch_size <= 1
+            || self.settings.batch_timeout <= AT_ONCE
+            || self.end_at.is_some()
+            || end - self.scanned > HOLD_ROWS_MAX;
+        let hold = (self.settings.batch_timeout / HOLD_SHARE).min(HOLD_MAX);
+        let until = self.last_look.filter(|_| !is_urgent)? + hold;
+        let due = self
+            .waiting_since
+            .map(|since| since + self.settings.batch_timeout);
+        Some(due.map_or(until, |due| due.min(until)))
     }
 
     /// The next batch, if it has waited long enough.
@@ -509,6 +541,7 @@ impl State {
                 matches,
             }) => {
                 self.scanned = scanned;
+                self.last_look = Some(view.now);
                 // Without a match it looks further next time.
                 self.rows_per_match = match matches {
                     0 => self.rows_per_match.saturating_mul(2).max(rows),
