@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: measures what recording, writing and querying cost, and prints one table.
+ * `npm run bench`: measures what recording, writing, querying and streaming cost, and prints one table.
  *
  * `--quick`: shorter, fewer repetitions. `--only <text>`: only rows whose name contains it; may be given several times.
  * `--events <number>`: how many events are queried. `--many <number>`: how many events the rows with many more of them have.
@@ -18,10 +18,11 @@ import { formatTable, HEADING, lineOf } from './lib/table.mjs'
 import { writeEvents } from './query/events-file.mjs'
 import { QUERYING_PROBES, QUERYING_ROWS } from './rows/querying.mjs'
 import { RECORDING_PROBES, RECORDING_ROWS } from './rows/recording.mjs'
+import { STREAMING_PROBES, STREAMING_ROWS } from './rows/streaming.mjs'
 import { WRITING_PROBES, WRITING_ROWS } from './rows/writing.mjs'
 
-const PROBES = { ...RECORDING_PROBES, ...WRITING_PROBES, ...QUERYING_PROBES }
-const ROWS = [...RECORDING_ROWS, ...WRITING_ROWS, ...QUERYING_ROWS]
+const PROBES = { ...RECORDING_PROBES, ...WRITING_PROBES, ...QUERYING_PROBES, ...STREAMING_PROBES }
+const ROWS = [...RECORDING_ROWS, ...WRITING_ROWS, ...QUERYING_ROWS, ...STREAMING_ROWS]
 
 try {
   const { only, nodes, ...options } = readOptions(process.argv.slice(2))
