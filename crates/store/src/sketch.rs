@@ -1,7 +1,5 @@
 //! Quantiles of bounded relative error.
 
-use std::cmp::Ordering;
-
 /// Bits of a float's fraction that its bucket keeps.
 const FRACTION_BITS: u32 = 5;
 
@@ -19,9 +17,6 @@ const SUBNORMAL_SCALE_BITS: i32 = 64;
 pub struct Sketch {
     /// Ascending; none is empty.
     pages: Vec<Page>,
-    /// What has been merged in as buckets, ascending: lists of a few hundred bytes are merged front to back, which is kind to
-    /// the cache where there are thousands of sketches. Besides what is in the pages.
-    listed: Vec<Bucket>,
     total: u64,
 }
 
@@ -43,9 +38,7 @@ impl Sketch {
 
     /// Adds everything that was added to another.
     pub fn merge(&mut self, other: &Self) {
-        self.merge_buckets(&other.listed);
-        let listed = other.listed.iter().map(|bucket| u64::from(bucket.count));
-        self.total += other.total - listed.sum::<u64>();
+        self.total += other.total;
         for page in &other.pages {
             let own = self.page(page.number);
             own.counts
@@ -55,50 +48,20 @@ impl Sketch {
         }
     }
 
-    /// Adds everything that was added to another, given as what it came to: ascending buckets.
+    /// Adds everything that was added to another, given as what it came to.
     pub fn merge_buckets(&mut self, buckets: &[Bucket]) {
-        self.total += buckets
-            .iter()
-            .map(|bucket| u64::from(bucket.count))
-            .sum::<u64>();
-        if self.listed.is_empty() {
-            return self.listed.extend_from_slice(buckets);
+        for bucket in buckets {
+            self.add_count(bucket.number, bucket.count.into());
         }
-        let mut merged = Vec::with_capacity(self.listed.len() + buckets.len());
-        let (mut own, mut others) = (&self.listed[..], buckets);
-        while let ([first, own_rest @ ..], [other, others_rest @ ..]) = (own, others) {
-            match first.number.cmp(&other.number) {
-                Ordering::Less => {
-                    merged.push(*first);
-                    own = own_rest;
-                }
-                Ordering::Greater => {
-                    merged.push(*other);
-                    others = others_rest;
-                }
-                Ordering::Equal => {
-                    // A list of one bucket twice is as good where a sum is too large for it.
-                    match first.count.checked_add(other.count) {
-                        Some(count) => merged.push(Bucket { count, ..*first }),
-                        None => merged.extend([*first, *other]),
-                    }
-                    (own, others) = (own_rest, others_rest);
-                }
-            }
-        }
-        merged.extend_from_slice(own);
-        merged.extend_from_slice(others);
-        self.listed = merged;
     }
 
-    /// What was added value by value, in little memory; none with more than 2^32 values in a bucket.
+    /// What was added, in little memory and ascending; none with more than 2^32 values in a bucket.
     pub fn to_buckets(&self) -> Option<Box<[Bucket]>> {
-        let filled = self.buckets().filter(|&(_, count)| count > 0);
         let bucket = |(number, count)| {
             let count = u32::try_from(count).ok()?;
             Some(Bucket { number, count })
         };
-        filled.map(bucket).collect()
+        self.buckets().map(bucket).collect()
     }
 
     fn add_count(&mut self, bucket: i32, count: u64) {
@@ -122,38 +85,78 @@ impl Sketch {
         &mut self.pages[place]
     }
 
-    /// Those of the pages, ascending, empty ones among them.
+    /// Those that are not empty, ascending.
     fn buckets(&self) -> impl Iterator<Item = (i32, u64)> + '_ {
-        self.pages.iter().flat_map(|page| {
+        let all = self.pages.iter().flat_map(|page| {
             let first = page.number * PAGE_BUCKETS as i32;
             (first..).zip(page.counts)
-        })
+        });
+        all.filter(|&(_, count)| count > 0)
     }
 
     /// Of the values in order, the one of the nearest rank, `ceil(q * n)`, within [`QUANTILE_ERROR`]; none of no values.
     pub fn quantile(&self, q: f64) -> Option<f64> {
-        let rank = nearest_rank(q, self.total)?;
-        let mut listed = self.listed.iter().peekable();
-        let mut paged = self.buckets().filter(|&(_, count)| count > 0).peekable();
-        let mut below = 0;
-        loop {
-            let next_listed = listed.peek().map(|bucket| bucket.number);
-            let next_paged = paged.peek().map(|&(number, _)| number);
-            let is_listed = match (next_listed, next_paged) {
-                (Some(own), Some(other)) => own <= other,
-                (own, _) => own.is_some(),
-            };
-            let (bucket, count) = if is_listed {
-                let bucket = listed.next()?;
-                (bucket.number, bucket.count.into())
-            } else {
-                paged.next()?
-            };
-            below += count;
-            if below > rank {
-                return Some(value_of(bucket));
-            }
+        value_at(nearest_rank(q, self.total)?, self.buckets())
+    }
+}
+
+/// The value at a rank, from 0, of ascending buckets.
+fn value_at(rank: u64, buckets: impl Iterator<Item = (i32, u64)>) -> Option<f64> {
+    let mut below = 0;
+    for (number, count) in buckets {
+        below += count;
+        if below > rank {
+            return Some(value_of(number));
         }
+    }
+    None
+}
+
+/// Quantiles of what lies in several sketches, one question after the other in the same memory: merging thousands of
+/// sketches two by two would take several times as long as the question.
+#[derive(Default)]
+pub struct MergedQuantiles {
+    counts: Vec<u64>,
+    sparse: Vec<(i32, u64)>,
+}
+
+/// Buckets that are counted side by side. Values farther apart than 128 powers of two are sorted instead.
+const DENSE_BUCKETS_MAX: usize = 128 << FRACTION_BITS;
+
+impl MergedQuantiles {
+    /// [`Sketch::quantile`] of `sketch` and `runs` merged; each of the runs is what [`Sketch::to_buckets`] gave.
+    pub fn quantile(&mut self, sketch: &Sketch, runs: &[&[Bucket]], q: f64) -> Option<f64> {
+        let mut total = sketch.total;
+        let (mut lowest, mut highest) = (i32::MAX, i32::MIN);
+        for run in runs {
+            if let (Some(first), Some(last)) = (run.first(), run.last()) {
+                lowest = lowest.min(first.number);
+                highest = highest.max(last.number);
+            }
+            total += run
+                .iter()
+                .map(|bucket| u64::from(bucket.count))
+                .sum::<u64>();
+        }
+        for (number, _) in sketch.buckets() {
+            lowest = lowest.min(number);
+            highest = highest.max(number);
+        }
+        let rank = nearest_rank(q, total)?;
+        let listed = runs.iter().flat_map(|run| run.iter());
+        let listed = listed.map(|bucket| (bucket.number, u64::from(bucket.count)));
+        let buckets = listed.chain(sketch.buckets());
+        let width = i64::from(highest) - i64::from(lowest) + 1;
+        if width > DENSE_BUCKETS_MAX as i64 {
+            self.sparse.clear();
+            self.sparse.extend(buckets);
+            self.sparse.sort_unstable();
+            return value_at(rank, self.sparse.iter().copied());
+        }
+        self.counts.clear();
+        self.counts.resize(width as usize, 0);
+        buckets.for_each(|(number, count)| self.counts[(number - lowest) as usize] += count);
+        value_at(rank, (lowest..).zip(self.counts.iter().copied()))
     }
 }
 

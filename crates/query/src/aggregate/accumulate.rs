@@ -8,10 +8,11 @@ use kinescope_store::Error;
 use kinescope_store::index::cells::CellNumbers;
 
 use super::number::Number;
+use super::quantiles::Quantiles;
 use super::values::{ABSENT, Coder, Source};
 use super::{Aggregation, DISTINCT_MAX, Function};
 use crate::scalar::Scalar;
-use kinescope_store::sketch::{Sketch, nearest_rank};
+use kinescope_store::sketch::nearest_rank;
 
 /// A sum that decimal128(38, 0) can hold is below this.
 const DECIMAL_LIMIT: u128 = 10u128.pow(38);
@@ -25,7 +26,7 @@ pub(crate) enum Known<'a> {
 }
 
 /// The state of one function, by group.
-pub(crate) enum Accumulator {
+pub(crate) enum Accumulator<'a> {
     Count(Vec<u64>),
     Distinct(Box<Distinct>),
     Sum(Vec<Sum>),
@@ -33,7 +34,7 @@ pub(crate) enum Accumulator {
     Min(Vec<Option<Number>>),
     Max(Vec<Option<Number>>),
     Exact { values: Vec<Vec<Kept>>, q: f64 },
-    Sketch { sketches: Vec<Sketch>, q: f64 },
+    Estimated(Quantiles<'a>),
 }
 
 /// Which values have occurred in which group.
@@ -153,7 +154,7 @@ impl Kept {
     }
 }
 
-impl Accumulator {
+impl<'a> Accumulator<'a> {
     pub(crate) fn new(aggregation: &Aggregation) -> Self {
         match aggregation.function {
             Function::Count => Self::Count(Vec::new()),
@@ -175,10 +176,7 @@ impl Accumulator {
                 values: Vec::new(),
                 q,
             },
-            Function::Quantile { q, exact: false } => Self::Sketch {
-                sketches: Vec::new(),
-                q,
-            },
+            Function::Quantile { q, exact: false } => Self::Estimated(Quantiles::new(q)),
         }
     }
 
@@ -190,7 +188,7 @@ impl Accumulator {
             Self::Sum(sums) | Self::Average(sums) => sums.resize(groups, Sum::default()),
             Self::Min(extremes) | Self::Max(extremes) => extremes.resize(groups, None),
             Self::Exact { values, .. } => values.resize(groups, Vec::new()),
-            Self::Sketch { sketches, .. } => sketches.resize(groups, Sketch::default()),
+            Self::Estimated(quantiles) => quantiles.grow(groups),
         }
     }
 
@@ -214,14 +212,14 @@ impl Accumulator {
             Self::Exact { values, .. } => {
                 numbers.for_each(|(group, number)| values[group].push(Kept::of(number)));
             }
-            Self::Sketch { sketches, .. } => {
-                numbers.for_each(|(group, number)| sketches[group].add(number.to_f64()));
+            Self::Estimated(quantiles) => {
+                numbers.for_each(|(group, number)| quantiles.add(group, number.to_f64()));
             }
         }
     }
 
     /// Adds what is known of cells.
-    pub(crate) fn add_cells(&mut self, cells: &Known<'_>) {
+    pub(crate) fn add_cells(&mut self, cells: &Known<'a>) {
         match (self, cells) {
             (Self::Count(counts), Known::Rows(rows)) => {
                 for &(group, rows) in rows {
@@ -237,7 +235,7 @@ impl Accumulator {
         }
     }
 
-    fn add_cell(&mut self, group: usize, numbers: &CellNumbers) {
+    fn add_cell(&mut self, group: usize, numbers: &'a CellNumbers) {
         match self {
             Self::Count(counts) => counts[group] += numbers.count,
             Self::Sum(sums) | Self::Average(sums) => {
@@ -246,7 +244,7 @@ impl Accumulator {
             }
             Self::Min(extremes) => lower(&mut extremes[group], Number::Int(numbers.min.into())),
             Self::Max(extremes) => raise(&mut extremes[group], Number::Int(numbers.max.into())),
-            Self::Sketch { sketches, .. } => sketches[group].merge_buckets(&numbers.buckets),
+            Self::Estimated(quantiles) => quantiles.add_run(group, &numbers.buckets),
             Self::Distinct(_) | Self::Exact { .. } => {}
         }
     }
@@ -285,15 +283,7 @@ impl Accumulator {
                 let others = others.into_iter().enumerate();
                 others.for_each(|(group, other)| values[own(group)].extend(other));
             }
-            (
-                Self::Sketch { sketches, .. },
-                Self::Sketch {
-                    sketches: others, ..
-                },
-            ) => {
-                let others = others.iter().enumerate();
-                others.for_each(|(group, other)| sketches[own(group)].merge(other));
-            }
+            (Self::Estimated(quantiles), Self::Estimated(other)) => quantiles.merge(other, groups),
             // Partials of one aggregation have the same functions in the same order.
             _ => {}
         }
@@ -328,9 +318,9 @@ impl Accumulator {
                 .into_iter()
                 .map(|values| exact_quantile(values, q).map(Number::scalar))
                 .collect(),
-            Self::Sketch { sketches, q } => sketches
-                .iter()
-                .map(|sketch| sketch.quantile(q).and_then(float))
+            Self::Estimated(quantiles) => quantiles
+                .finish()
+                .map(|value| value.and_then(float))
                 .collect(),
         }
     }

@@ -12,6 +12,7 @@ mod groups;
 mod having;
 mod number;
 mod partial;
+mod quantiles;
 mod values;
 
 use arrow_array::RecordBatch;

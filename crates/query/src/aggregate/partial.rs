@@ -13,7 +13,7 @@ use super::{Aggregate, AggregateAnswer, Aggregation, Function};
 use crate::cancel::Cancel;
 use crate::condition::Field;
 use crate::evaluate::{Rows, nullable_of, tag};
-use crate::filter::matching_rows;
+use crate::filter::matching_rows_until;
 use crate::path_reader::PathReader;
 
 /// Rows taken at a time: their codes and numbers stay within a core's cache.
@@ -24,7 +24,7 @@ pub struct Partial<'a> {
     aggregate: &'a Aggregate,
     pub(crate) keys: Vec<Coder>,
     pub(crate) groups: Groups,
-    pub(crate) accumulators: Vec<Accumulator>,
+    pub(crate) accumulators: Vec<Accumulator<'a>>,
     /// By number of a cell, its group, or that it does not match.
     group_of_cell: Vec<CellGroup>,
     /// Fields that functions want numbers of, and which functions these are.
@@ -74,7 +74,7 @@ impl<'a> Partial<'a> {
     ///
     /// # Errors
     /// As [`Cancel::check`]; `RESOURCE_EXHAUSTED` above [`super::DISTINCT_MAX`] groups or distinct values.
-    pub fn add(&mut self, part: &Part<'_>, cancel: &Cancel) -> Result<(), Error> {
+    pub fn add(&mut self, part: &Part<'a>, cancel: &Cancel) -> Result<(), Error> {
         cancel.check()?;
         if let Some(cells) = CellsOfPart::of(self.aggregate, part) {
             let groups = self.groups_of_cells(&cells)?;
@@ -85,7 +85,7 @@ impl<'a> Partial<'a> {
                 return Ok(());
             }
         }
-        let Some(matching) = matching_rows(&self.aggregate.filter, part) else {
+        let Some(matching) = matching_rows_until(&self.aggregate.filter, part, cancel)? else {
             return Ok(());
         };
         let rows = Rows::of(part);
