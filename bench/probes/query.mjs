@@ -12,7 +12,7 @@ import { functionKey, groupKey } from '../query/reference.mjs'
 const MOST_EVENTS = 100_000_000
 /** Of memory, what this may use; and what an event may take of it, which is more than `bytes` because segments are sealed. */
 const USED_SHARE = 0.75
-const BYTES_PER_EVENT = 150
+const BYTES_PER_EVENT = 200
 /** Events in a table: a whole segment, as it would be if they were recorded one by one. */
 const TABLE_EVENTS = 2 ** 20
 const now = process.hrtime.bigint

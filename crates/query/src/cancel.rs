@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use kinescope_store::{Error, ErrorCode};
 
-/// Checked once per segment.
+/// Checked once per segment, and within it where a look at each row may take long.
 #[derive(Debug, Default)]
 pub struct Cancel {
     cancelled: AtomicBool,

@@ -86,7 +86,9 @@ pub(crate) fn retain_codes(
     candidates: &mut Bitmap,
 ) {
     let distinct = rows.segment.columns.dictionaries[column as usize].len();
-    let accepted: Vec<bool> = (0..distinct as u32).map(accepts).collect();
+    let accepted =
+        (0..distinct).map_while(|code| (!rows.is_stopped(code)).then(|| accepts(code as u32)));
+    let accepted: Vec<bool> = accepted.collect();
     let is_accepted = |code: usize| accepted.get(code).copied().unwrap_or(false);
     if let Some(index) = rows.index {
         return match &index.column(column).codes {

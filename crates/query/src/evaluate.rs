@@ -7,6 +7,7 @@ use kinescope_store::index::SegmentIndex;
 use kinescope_store::{Part, Segment};
 
 use crate::bitmap::Bitmap;
+use crate::cancel::Cancel;
 use crate::code_filter::{retain_code, retain_codes};
 use crate::condition::{Comparison, Condition, Field, NumberColumn, Test};
 use crate::json;
@@ -25,7 +26,12 @@ pub struct Rows<'a> {
     pub count: usize,
     /// What makes queries of them fast; covers all of them where it is there.
     pub index: Option<&'a SegmentIndex>,
+    /// Who may not want the answer any more.
+    pub(crate) cancel: Option<&'a Cancel>,
 }
+
+/// Rows that are looked at between two questions whether the answer is still wanted: a millisecond or so at most.
+const STEPS: usize = 1024;
 
 impl<'a> Rows<'a> {
     /// Rows of a part.
@@ -34,7 +40,34 @@ impl<'a> Rows<'a> {
             segment: part.segment,
             count: part.rows.end,
             index: part.index,
+            cancel: None,
         }
+    }
+
+    /// The first rows of a segment, with an index that covers all of them if there is one.
+    pub fn first(segment: &'a Segment, count: usize, index: Option<&'a SegmentIndex>) -> Self {
+        Self {
+            segment,
+            count,
+            index,
+            cancel: None,
+        }
+    }
+
+    /// Whether to stop, asked in every step of a long loop. What has been found by then is thrown away.
+    pub(crate) fn is_stopped(&self, step: usize) -> bool {
+        let is_asked = step.is_multiple_of(STEPS);
+        is_asked && self.cancel.is_some_and(|cancel| cancel.check().is_err())
+    }
+
+    /// Keeps the candidates that satisfy `keep`, which looks at one row after the other and may take its time.
+    pub(crate) fn retain_each(&self, candidates: &mut Bitmap, keep: impl Fn(usize) -> bool) {
+        let (mut step, mut stopped) = (0, false);
+        candidates.retain_rows(|row| {
+            step += 1;
+            stopped |= self.is_stopped(step);
+            !stopped && keep(row)
+        });
     }
 }
 

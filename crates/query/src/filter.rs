@@ -4,11 +4,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use kinescope_store::{
-    Part, Segment, Snapshot,
+    Error, Part, Segment, Snapshot,
     columns::{DictionaryColumn, NullableColumn},
 };
 
 use crate::bitmap::Bitmap;
+use crate::cancel::Cancel;
 use crate::code_filter::CodeFilter;
 use crate::condition::Condition;
 use crate::evaluate::{Rows, retain};
@@ -51,7 +52,28 @@ impl Filter {
 
 /// The rows of the part that satisfy `filter`; none when no row does.
 pub fn matching_rows(filter: &Filter, part: &Part<'_>) -> Option<Bitmap> {
-    let rows = Rows::of(part);
+    matching(filter, part, Rows::of(part))
+}
+
+/// As [`matching_rows`], for filters that somebody may not want to wait for.
+///
+/// # Errors
+/// As [`Cancel::check`].
+pub fn matching_rows_until(
+    filter: &Filter,
+    part: &Part<'_>,
+    cancel: &Cancel,
+) -> Result<Option<Bitmap>, Error> {
+    let rows = Rows {
+        cancel: Some(cancel),
+        ..Rows::of(part)
+    };
+    let matching = matching(filter, part, rows);
+    cancel.check()?;
+    Ok(matching)
+}
+
+fn matching(filter: &Filter, part: &Part<'_>, rows: Rows<'_>) -> Option<Bitmap> {
     let segment = part.segment;
     let members = filter
         .seqs

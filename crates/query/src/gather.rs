@@ -25,11 +25,7 @@ struct Place<'a> {
 
 impl<'a> Place<'a> {
     fn rows(&self) -> Rows<'a> {
-        Rows {
-            segment: self.segment,
-            count: self.visible,
-            index: None,
-        }
+        Rows::first(self.segment, self.visible, None)
     }
 }
 

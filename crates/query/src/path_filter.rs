@@ -36,10 +36,12 @@ pub(crate) fn retain_path(path: &[String], test: &Test, rows: Rows<'_>, candidat
 
 fn retain_in_data(path: &[String], test: &Test, rows: Rows<'_>, candidates: &mut Bitmap) {
     let data = &rows.segment.columns.data;
-    candidates.retain_rows(|row| match json::value_at(data.text(row), path) {
-        Some(Found::Scalar(value)) => test.holds(&value),
-        Some(Found::Container(_)) => matches!(test, Test::Exists),
-        None => false,
+    rows.retain_each(candidates, |row| {
+        match json::value_at(data.text(row), path) {
+            Some(Found::Scalar(value)) => test.holds(&value),
+            Some(Found::Container(_)) => matches!(test, Test::Exists),
+            None => false,
+        }
     });
 }
 
@@ -287,7 +289,7 @@ fn retain_texts(texts: &Texts, test: &Test, rows: Rows<'_>, candidates: &mut Bit
         (TextValues::Spans { .. }, _) => {
             candidates.intersect_set(has_text);
             let data = &rows.segment.columns.data;
-            candidates.retain_rows(|row| {
+            rows.retain_each(candidates, |row| {
                 let slot = texts.slots.of(row);
                 slot.is_some_and(|slot| test.holds(&Scalar::Text(texts.at(slot, data))))
             });

@@ -5,7 +5,7 @@ use kinescope_store::{Error, Part, Snapshot};
 use crate::bitmap::Bitmap;
 use crate::cancel::Cancel;
 use crate::evaluate::Rows;
-use crate::filter::{Filter, matching_rows};
+use crate::filter::{Filter, matching_rows_until};
 use crate::order::{Key, TimeKey};
 
 /// Rows of an answer, and how many more there are.
@@ -73,11 +73,11 @@ pub fn select_by_time(
             if !window.count_all {
                 break;
             }
-            first.matching +=
-                matching_rows(filter, &part).map_or(0, |matching| matching.count() as u64);
+            let matching = matching_rows_until(filter, &part, cancel)?;
+            first.matching += matching.map_or(0, |matching| matching.count() as u64);
             continue;
         }
-        let Some(mut matching) = matching_rows(filter, &part) else {
+        let Some(mut matching) = matching_rows_until(filter, &part, cancel)? else {
             continue;
         };
         let rows = Rows::of(&part);

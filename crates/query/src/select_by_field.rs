@@ -8,7 +8,7 @@ use crate::bitmap::Bitmap;
 use crate::cancel::Cancel;
 use crate::condition::Field;
 use crate::evaluate::Rows;
-use crate::filter::{Filter, matching_rows};
+use crate::filter::{Filter, matching_rows_until};
 use crate::order::{FieldKey, Order};
 use crate::path_reader::{FieldReader, look_up};
 use crate::scalar::Scalar;
@@ -38,7 +38,7 @@ pub fn select_by_field(
     let mut indexed = Vec::new();
     for part in &parts {
         cancel.check()?;
-        let Some(matching) = matching_rows(filter, part) else {
+        let Some(matching) = matching_rows_until(filter, part, cancel)? else {
             continue;
         };
         if window.after.is_none() {

@@ -14,7 +14,7 @@ pub(crate) fn retain_tag(key: &str, test: &Test, rows: Rows<'_>, candidates: &mu
     let Some(tags) = rows.index.and_then(|index| index.tags.as_ref()) else {
         retain_valid(NullableColumn::Tags, rows, candidates);
         let passes = |row| tag(rows, row, key).is_some_and(|text| tag_holds(test, text));
-        return candidates.retain_rows(passes);
+        return rows.retain_each(candidates, passes);
     };
     let Some(column) = tags.find(key) else {
         return candidates.clear();
@@ -23,7 +23,7 @@ pub(crate) fn retain_tag(key: &str, test: &Test, rows: Rows<'_>, candidates: &mu
     let TagValues::Dictionary { codes, texts } = &column.values else {
         candidates.intersect_set(has_tag);
         let passes = |row| tag_at(column, row, rows).is_some_and(|text| tag_holds(test, text));
-        return candidates.retain_rows(passes);
+        return rows.retain_each(candidates, passes);
     };
     let accepted: Vec<bool> = texts.iter().map(|text| tag_holds(test, text)).collect();
     let keep = |code: usize| accepted.get(code) == Some(&true);

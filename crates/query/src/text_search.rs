@@ -63,7 +63,7 @@ impl Search<'_> {
                 continue;
             }
             let mut search = LowerCase::new(&self.finder);
-            for code in 0..dictionary.len() {
+            for code in (0..dictionary.len()).take_while(|&code| !self.rows.is_stopped(code)) {
                 search.add(dictionary.text(code), code as u32);
             }
             let accepted = search.finish();
@@ -84,7 +84,7 @@ impl Search<'_> {
         }
         let mut found = left.clone();
         retain_valid(NullableColumn::Tags, self.rows, &mut found);
-        found.retain_rows(|row| {
+        self.rows.retain_each(&mut found, |row| {
             (offsets[row] as usize..offsets[row + 1] as usize).any(|entry| {
                 contains(&self.finder, columns.tag_keys.text(entry))
                     || contains(&self.finder, columns.tag_values.text(entry))
@@ -200,7 +200,7 @@ impl Search<'_> {
         retain_valid(NullableColumn::Data, self.rows, rows);
         let data = &self.rows.segment.columns.data;
         let is_ascii = self.part.is_ascii();
-        rows.retain_rows(|row| {
+        self.rows.retain_each(rows, |row| {
             let data = data.text(row);
             // In plain ASCII without escapes a text's lower case is part of the whole's; what is not in the whole is
             // in none of its strings. Other text is looked at string by string.

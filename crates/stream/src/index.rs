@@ -108,11 +108,8 @@ impl KeyIndex {
                 }
             }
         }
-        let segment = Rows {
-            segment,
-            count: rows,
-            index: segment.index().filter(|index| index.rows() >= rows),
-        };
+        let index = segment.index().filter(|index| index.rows() >= rows);
+        let segment = Rows::first(segment, rows, index);
         wanting
             .iter()
             .zip(candidates)

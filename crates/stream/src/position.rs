@@ -1,6 +1,6 @@
 //! Where in the log a subscription starts.
 
-use kinescope_query::filter::matching_rows;
+use kinescope_query::filter::matching_rows_until;
 use kinescope_query::{Cancel, Filter};
 use kinescope_store::{Error, ErrorCode, EventId, Part, Segment, Shared, Snapshot};
 
@@ -123,7 +123,8 @@ pub fn latest(
         cancel.check()?;
         let first = from.saturating_sub(segment.base_seq).min(rows as u64) as usize;
         if first < rows
-            && let Some(matching) = matching_rows(filter, &Part::of_rows(segment, first..rows))
+            && let Some(matching) =
+                matching_rows_until(filter, &Part::of_rows(segment, first..rows), cancel)?
         {
             let matches = matching.count();
             if matches > left
