@@ -126,23 +126,20 @@ const DENSE_BUCKETS_MAX: usize = 128 << FRACTION_BITS;
 impl MergedQuantiles {
     /// [`Sketch::quantile`] of `sketch` and `runs` merged; each of the runs is what [`Sketch::to_buckets`] gave.
     pub fn quantile(&mut self, sketch: &Sketch, runs: &[&[Bucket]], q: f64) -> Option<f64> {
-        let mut total = sketch.total;
         let (mut lowest, mut highest) = (i32::MAX, i32::MIN);
         for run in runs {
             if let (Some(first), Some(last)) = (run.first(), run.last()) {
                 lowest = lowest.min(first.number);
                 highest = highest.max(last.number);
             }
-            total += run
-                .iter()
-                .map(|bucket| u64::from(bucket.count))
-                .sum::<u64>();
         }
         for (number, _) in sketch.buckets() {
             lowest = lowest.min(number);
             highest = highest.max(number);
         }
-        let rank = nearest_rank(q, total)?;
+        if lowest > highest {
+            return None;
+        }
         let listed = runs.iter().flat_map(|run| run.iter());
         let listed = listed.map(|bucket| (bucket.number, u64::from(bucket.count)));
         let buckets = listed.chain(sketch.buckets());
@@ -151,11 +148,13 @@ impl MergedQuantiles {
             self.sparse.clear();
             self.sparse.extend(buckets);
             self.sparse.sort_unstable();
-            return value_at(rank, self.sparse.iter().copied());
+            let total = self.sparse.iter().map(|&(_, count)| count).sum();
+            return value_at(nearest_rank(q, total)?, self.sparse.iter().copied());
         }
         self.counts.clear();
         self.counts.resize(width as usize, 0);
         buckets.for_each(|(number, count)| self.counts[(number - lowest) as usize] += count);
+        let rank = nearest_rank(q, self.counts.iter().sum())?;
         value_at(rank, (lowest..).zip(self.counts.iter().copied()))
     }
 }

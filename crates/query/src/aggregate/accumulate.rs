@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 use kinescope_store::Error;
-use kinescope_store::index::cells::CellNumbers;
+use kinescope_store::index::cells::{CellNumbers, CellPath};
 
 use super::number::Number;
 use super::quantiles::Quantiles;
@@ -21,8 +21,10 @@ const DECIMAL_LIMIT: u128 = 10u128.pow(38);
 pub(crate) enum Known<'a> {
     /// How many rows.
     Rows(Vec<(u32, u32)>),
-    /// The numbers of a field.
-    Numbers(Vec<(u32, &'a CellNumbers)>),
+    /// The numbers of a path.
+    Numbers(&'a CellPath, Vec<(u32, &'a CellNumbers)>),
+    /// The segment has no numbers of the path.
+    Nothing,
 }
 
 /// The state of one function, by group.
@@ -226,16 +228,16 @@ impl<'a> Accumulator<'a> {
                     counts[group as usize] += u64::from(rows);
                 }
             }
-            (accumulator, Known::Numbers(numbers)) => {
+            (accumulator, Known::Numbers(path, numbers)) => {
                 for &(group, numbers) in numbers {
-                    accumulator.add_cell(group as usize, numbers);
+                    accumulator.add_cell(group as usize, path, numbers);
                 }
             }
             _ => {}
         }
     }
 
-    fn add_cell(&mut self, group: usize, numbers: &'a CellNumbers) {
+    fn add_cell(&mut self, group: usize, path: &'a CellPath, numbers: &CellNumbers) {
         match self {
             Self::Count(counts) => counts[group] += numbers.count,
             Self::Sum(sums) | Self::Average(sums) => {
@@ -244,7 +246,7 @@ impl<'a> Accumulator<'a> {
             }
             Self::Min(extremes) => lower(&mut extremes[group], Number::Int(numbers.min.into())),
             Self::Max(extremes) => raise(&mut extremes[group], Number::Int(numbers.max.into())),
-            Self::Estimated(quantiles) => quantiles.add_run(group, &numbers.buckets),
+            Self::Estimated(quantiles) => quantiles.add_run(group, path.buckets(numbers)),
             Self::Distinct(_) | Self::Exact { .. } => {}
         }
     }

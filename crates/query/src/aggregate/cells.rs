@@ -159,7 +159,7 @@ fn known<'a>(
         return Some(Known::Rows(rows.collect()));
     };
     let Some(node) = index.paths.as_ref()?.find_node(path)? else {
-        return Some(Known::Numbers(Vec::new()));
+        return Some(Known::Nothing);
     };
     let path = cells.path(node)?;
     let numbers = groups
@@ -172,5 +172,5 @@ fn known<'a>(
         // Floats are added in the order of the rows, and of equal extremes one of a certain row is shown.
         _ => !path.has_large && numbers.iter().all(|(_, of)| !of.has_floats),
     };
-    are_told.then_some(Known::Numbers(numbers))
+    are_told.then_some(Known::Numbers(path, numbers))
 }

@@ -1,5 +1,7 @@
 //! Partial aggregates of each function: what is asked most of a recording, worked out once per segment.
 
+use std::ops::Range;
+
 use hashbrown::HashMap;
 
 use foldhash::fast::FixedState;
@@ -56,8 +58,8 @@ pub struct CellNumbers {
     pub max: i64,
     /// Not all are integers.
     pub has_floats: bool,
-    /// Of all of them.
-    pub buckets: Box<[Bucket]>,
+    /// Of all of them, those of the path's buckets.
+    buckets: Range<u32>,
 }
 
 impl Default for CellNumbers {
@@ -68,7 +70,7 @@ impl Default for CellNumbers {
             min: i64::MAX,
             max: i64::MIN,
             has_floats: false,
-            buckets: Box::default(),
+            buckets: 0..0,
         }
     }
 }
@@ -79,13 +81,24 @@ pub struct CellPath {
     pub node: u32,
     /// By cell.
     pub numbers: Box<[CellNumbers]>,
+    /// Those of all cells, one cell's behind the other's.
+    buckets: Box<[Bucket]>,
     /// Every value of the path is a number of 64 bits.
     pub is_numeric: bool,
     /// Some are integers beyond 64 bits, of which nothing is here.
     pub has_large: bool,
 }
 
-/// All cells of a segment.
+impl CellPath {
+    /// The distribution of a cell's numbers.
+    pub fn buckets(&self, numbers: &CellNumbers) -> &[Bucket] {
+        let Range { start, end } = numbers.buckets;
+        &self.buckets[start as usize..end as usize]
+    }
+}
+
+/// All cells of a segment, by their numbers if they have some: whoever goes through the cells of many segments in the same
+/// order reads each segment's memory from front to back.
 pub struct Cells {
     keys: Box<[CellKey]>,
     /// By cell.
@@ -103,14 +116,31 @@ impl Cells {
         paths: Option<&PathIndex>,
         names: &Names,
     ) -> Option<Self> {
-        let (keys, counts, cell_of_row) = cells_of(segment, rows, codes)?;
-        let numbers = names.cell_numbers(keys.iter().map(|key| named(key, codes, texts)));
+        let (mut keys, mut counts, mut cell_of_row) = cells_of(segment, rows, codes)?;
+        let mut numbers = names.cell_numbers(keys.iter().map(|key| named(key, codes, texts)));
+        if let Some(numbers) = &mut numbers {
+            let mut order: Vec<u16> = (0..keys.len() as u16).collect();
+            order.sort_by_key(|&cell| numbers[cell as usize]);
+            keys = order.iter().map(|&cell| keys[cell as usize]).collect();
+            counts = order.iter().map(|&cell| counts[cell as usize]).collect();
+            *numbers = order.iter().map(|&cell| numbers[cell as usize]).collect();
+            let mut place = vec![0; order.len()];
+            for (own, &cell) in (0..).zip(&order) {
+                place[cell as usize] = own;
+            }
+            let places = cell_of_row.iter_mut();
+            places.for_each(|cell| *cell = place[*cell as usize]);
+        }
         let chosen = paths.map_or_else(Vec::new, |paths| frequent(paths, rows));
-        let paths = chosen.into_iter().map(|(node, column)| CellPath {
-            node,
-            numbers: numbers_of(column, &cell_of_row, keys.len()),
-            is_numeric: is_numeric(column),
-            has_large: !column.large.is_empty(),
+        let paths = chosen.into_iter().map(|(node, column)| {
+            let (numbers, buckets) = numbers_of(column, &cell_of_row, keys.len());
+            CellPath {
+                node,
+                numbers,
+                buckets,
+                is_numeric: is_numeric(column),
+                has_large: !column.large.is_empty(),
+            }
         });
         Some(Self {
             paths: paths.collect(),
@@ -142,9 +172,9 @@ impl Cells {
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        let numbers = self.paths.iter().flat_map(|path| &path.numbers);
-        let numbers = numbers.map(|of| size_of::<CellNumbers>() + size_of_val(&*of.buckets));
-        size_of_val(&*self.keys) + size_of_val(&*self.rows) + numbers.sum::<usize>()
+        let paths = self.paths.iter();
+        let paths = paths.map(|path| size_of_val(&*path.numbers) + size_of_val(&*path.buckets));
+        size_of_val(&*self.keys) + size_of_val(&*self.rows) + paths.sum::<usize>()
     }
 }
 
@@ -245,7 +275,11 @@ fn frequent(paths: &PathIndex, rows: usize) -> Vec<(u32, &PathColumn)> {
         .collect()
 }
 
-fn numbers_of(column: &PathColumn, cell_of_row: &[u16], cells: usize) -> Box<[CellNumbers]> {
+fn numbers_of(
+    column: &PathColumn,
+    cell_of_row: &[u16],
+    cells: usize,
+) -> (Box<[CellNumbers]>, Box<[Bucket]>) {
     let mut numbers = vec![CellNumbers::default(); cells].into_boxed_slice();
     let mut sketches = vec![Sketch::default(); cells];
     if let Some(ints) = &column.ints {
@@ -268,11 +302,14 @@ fn numbers_of(column: &PathColumn, cell_of_row: &[u16], cells: usize) -> Box<[Ce
             sketches[cell].add(floats.values[slot]);
         });
     }
+    let mut buckets = Vec::new();
     for (own, sketch) in numbers.iter_mut().zip(&sketches) {
+        let start = buckets.len() as u32;
         // A segment has fewer rows than a bucket can count.
-        own.buckets = sketch.to_buckets().unwrap_or_default();
+        buckets.extend(sketch.to_buckets().unwrap_or_default());
+        own.buckets = start..buckets.len() as u32;
     }
-    numbers
+    (numbers, buckets.into_boxed_slice())
 }
 
 /// Visits slot and row of every value.
