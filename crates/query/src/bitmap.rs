@@ -92,6 +92,16 @@ impl Bitmap {
         self.intersect_words(|index| !other.word(index));
     }
 
+    /// Takes out rows, given as a list.
+    pub fn subtract_listed(&mut self, rows: &[u32]) {
+        for &row in rows {
+            let word = (row as usize / 64).checked_sub(self.first_word);
+            if let Some(word) = word.and_then(|word| self.words.get_mut(word)) {
+                *word &= !(1 << (row % 64));
+            }
+        }
+    }
+
     /// Keeps rows of the range only.
     pub fn intersect_range(&mut self, range: Range<usize>) {
         let kept = Self::of_range(self.rows, range);

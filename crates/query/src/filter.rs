@@ -87,12 +87,15 @@ fn matching(filter: &Filter, part: &Part<'_>, rows: Rows<'_>) -> Option<Bitmap> 
         return None;
     }
     let code_filters = code_filters(filter, segment)?;
-    let mut matching = first_candidates(&code_filters, rows, range);
-    if let Some(members) = members {
-        let row_of = |seq: &u64| (seq - segment.base_seq) as u32;
-        let members: Vec<u32> = members.iter().map(row_of).collect();
-        matching.intersect_listed(&members);
-    }
+    let mut matching = match members {
+        Some(members) => {
+            let row_of = |seq: &u64| (seq - segment.base_seq) as u32;
+            let within = |row: &u32| range.contains(&(*row as usize));
+            let members: Vec<u32> = members.iter().map(row_of).filter(within).collect();
+            Bitmap::of_rows(rows.count, &members)
+        }
+        None => first_candidates(&code_filters, rows, range),
+    };
     for code_filter in &code_filters {
         code_filter.retain(rows, &mut matching);
     }

@@ -1,7 +1,6 @@
 //! Text search: every part occurs somewhere in the event, in lower case.
 
 use kinescope_store::columns::{DictionaryColumn, NullableColumn};
-use kinescope_store::index::packed::Packed;
 use kinescope_store::index::paths::{
     LowerTexts, PathIndex, PathNode, RowSet, TextValues, Texts, span_bytes,
 };
@@ -12,6 +11,9 @@ use crate::code_filter::retain_codes;
 use crate::evaluate::{Rows, retain_valid};
 use crate::json;
 use crate::lower_case::{LowerCase, contains};
+
+/// Rows are few if they are fewer than the texts in lower case by this factor.
+const FEW_SHARE: usize = 16;
 
 /// Every column with text of its own, and where its nulls are.
 const TEXT_COLUMNS: [(DictionaryColumn, Option<NullableColumn>); DictionaryColumn::COUNT] = [
@@ -133,53 +135,44 @@ impl Search<'_> {
             }
         }
         if let Some(texts) = &column.texts {
-            let mut found = left.clone();
-            found.intersect_set(texts.slots.rows());
-            if !found.is_empty() {
-                self.retain_texts(texts, &mut found);
-                left.subtract(&found);
-            }
+            self.take_texts(texts, left);
         }
     }
 
-    fn retain_texts(&self, texts: &Texts, found: &mut Bitmap) {
-        let data = &self.rows.segment.columns.data;
-        let mut search = LowerCase::new(&self.finder);
-        match &texts.values {
+    fn take_texts(&self, texts: &Texts, left: &mut Bitmap) {
+        let rows = texts.slots.rows();
+        let found = match &texts.values {
             TextValues::Dictionary { codes, texts: all } => {
+                let mut search = LowerCase::new(&self.finder);
                 for (code, text) in (0..).zip(all) {
                     search.add(text, code);
                 }
                 let accepted = search.finish();
                 if accepted.is_empty() {
-                    return found.clear();
+                    return;
                 }
-                found.retain_rows(|row| {
-                    let slot = texts.slots.of(row);
-                    slot.is_some_and(|slot| accepted.binary_search(&code_at(codes, slot)).is_ok())
-                });
+                let accepts =
+                    |slot: usize| accepted.binary_search(&(codes.get(slot) as u32)).is_ok();
+                let slots = slots_in(rows, left).filter(|&(slot, _)| accepts(slot));
+                slots.map(|(_, row)| row).collect()
             }
-            TextValues::Spans {
-                lower: Some(lower), ..
-            } => found.intersect_listed(&rows_with(&self.finder, lower)),
-            TextValues::Spans { spans, .. } => {
-                match texts.slots.rows() {
-                    RowSet::Listed(rows) => {
-                        for (&row, &span) in rows.iter().zip(spans) {
-                            if found.contains(row as usize) {
-                                search.add_literal(span_bytes(data, span), row);
-                            }
+            TextValues::Spans { spans, lower } => {
+                let lower = lower.as_ref();
+                // Where few rows are left, their texts are looked at one by one.
+                match lower.filter(|lower| left.count() >= lower.rows.len() / FEW_SHARE) {
+                    Some(lower) => rows_with(&self.finder, lower),
+                    None => {
+                        let data = &self.rows.segment.columns.data;
+                        let mut search = LowerCase::new(&self.finder);
+                        for (slot, row) in slots_in(rows, left) {
+                            search.add_literal(span_bytes(data, spans[slot]), row);
                         }
-                    }
-                    RowSet::Bits(_) => {
-                        for row in found.iter() {
-                            search.add_literal(span_bytes(data, spans[row]), row as u32);
-                        }
+                        search.finish()
                     }
                 }
-                found.intersect_listed(&search.finish());
             }
-        }
+        };
+        left.subtract_listed(&found);
     }
 
     /// What is inside of arrays, and what has too many keys, has no column.
@@ -224,7 +217,7 @@ fn rows_with(finder: &Finder<'_>, lower: &LowerTexts) -> Vec<u32> {
     let (mut from, mut next) = (0, 0);
     while let Some(at) = finder.find(lower.texts.get(from..).unwrap_or_default()) {
         let at = from + at;
-        next += lower.ends[next..].partition_point(|&end| (end as usize) < at);
+        next += first_from(&lower.ends[next..], at);
         let (Some(&row), Some(&end)) = (lower.rows.get(next), lower.ends.get(next)) else {
             break;
         };
@@ -235,6 +228,31 @@ fn rows_with(finder: &Finder<'_>, lower: &LowerTexts) -> Vec<u32> {
     rows
 }
 
-fn code_at(codes: &Packed, slot: usize) -> u32 {
-    codes.get(slot) as u32
+/// The first of ascending ends that is not below `at`, near the front: there the memory has been read already.
+fn first_from(ends: &[u32], at: usize) -> usize {
+    let is_below = |&end: &u32| (end as usize) < at;
+    let mut bound = 1;
+    while ends.get(bound).is_some_and(is_below) {
+        bound *= 2;
+    }
+    let start = bound / 2;
+    start + ends[start..ends.len().min(bound + 1)].partition_point(is_below)
+}
+
+/// Slots and rows of those candidates that have a slot, ascending.
+fn slots_in<'a>(
+    rows: &'a RowSet,
+    candidates: &'a Bitmap,
+) -> Box<dyn Iterator<Item = (usize, u32)> + 'a> {
+    match rows {
+        RowSet::Listed(rows) => {
+            let slots = rows.iter().copied().enumerate();
+            Box::new(slots.filter(|&(_, row)| candidates.contains(row as usize)))
+        }
+        RowSet::Bits(words) => {
+            let has_slot = |row: usize| words[row / 64] >> (row % 64) & 1 == 1;
+            let with_slot = candidates.iter().filter(move |&row| has_slot(row));
+            Box::new(with_slot.map(|row| (row, row as u32)))
+        }
+    }
 }

@@ -100,7 +100,7 @@ impl Sketch {
     }
 }
 
-/// The value at a rank, from 0, of ascending buckets.
+/// The value at a rank, from 0, of buckets in order.
 fn value_at(rank: u64, buckets: impl Iterator<Item = (i32, u64)>) -> Option<f64> {
     let mut below = 0;
     for (number, count) in buckets {
@@ -123,15 +123,19 @@ pub struct MergedQuantiles {
 /// Buckets that are counted side by side. Values farther apart than 128 powers of two are sorted instead.
 const DENSE_BUCKETS_MAX: usize = 128 << FRACTION_BITS;
 
+/// Of a cache line of 64 bytes.
+const BUCKETS_OF_LINE: usize = 64 / size_of::<Bucket>();
+
 impl MergedQuantiles {
     /// [`Sketch::quantile`] of `sketch` and `runs` merged; each of the runs is what [`Sketch::to_buckets`] gave.
     pub fn quantile(&mut self, sketch: &Sketch, runs: &[&[Bucket]], q: f64) -> Option<f64> {
         let (mut lowest, mut highest) = (i32::MAX, i32::MIN);
         for run in runs {
-            if let (Some(first), Some(last)) = (run.first(), run.last()) {
-                lowest = lowest.min(first.number);
-                highest = highest.max(last.number);
+            // The first would do; but to ask one of each cache line loads all lines at once instead of one by one below.
+            for line in run.chunks(BUCKETS_OF_LINE) {
+                lowest = lowest.min(line[0].number);
             }
+            highest = run.last().map_or(highest, |last| highest.max(last.number));
         }
         for (number, _) in sketch.buckets() {
             lowest = lowest.min(number);
@@ -153,9 +157,24 @@ impl MergedQuantiles {
         }
         self.counts.clear();
         self.counts.resize(width as usize, 0);
-        buckets.for_each(|(number, count)| self.counts[(number - lowest) as usize] += count);
-        let rank = nearest_rank(q, self.counts.iter().sum())?;
-        value_at(rank, (lowest..).zip(self.counts.iter().copied()))
+        for run in runs {
+            for bucket in *run {
+                self.counts[(bucket.number - lowest) as usize] += u64::from(bucket.count);
+            }
+        }
+        for (number, count) in sketch.buckets() {
+            self.counts[(number - lowest) as usize] += count;
+        }
+        let total = self.counts.iter().sum();
+        let rank = nearest_rank(q, total)?;
+        if q <= 0.5 {
+            return value_at(rank, (lowest..).zip(self.counts.iter().copied()));
+        }
+        let descending = (lowest..=highest).rev();
+        value_at(
+            total - 1 - rank,
+            descending.zip(self.counts.iter().rev().copied()),
+        )
     }
 }
 

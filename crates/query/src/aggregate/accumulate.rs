@@ -8,6 +8,7 @@ use kinescope_store::Error;
 use kinescope_store::index::cells::{CellNumbers, CellPath};
 
 use super::number::Number;
+use super::partial::CellGroup;
 use super::quantiles::Quantiles;
 use super::values::{ABSENT, Coder, Source};
 use super::{Aggregation, DISTINCT_MAX, Function};
@@ -17,12 +18,12 @@ use kinescope_store::sketch::nearest_rank;
 /// A sum that decimal128(38, 0) can hold is below this.
 const DECIMAL_LIMIT: u128 = 10u128.pow(38);
 
-/// What is known of the cells that match, each with its group.
+/// What is known of cells.
 pub(crate) enum Known<'a> {
     /// How many rows.
-    Rows(Vec<(u32, u32)>),
+    Rows(&'a [u32]),
     /// The numbers of a path.
-    Numbers(&'a CellPath, Vec<(u32, &'a CellNumbers)>),
+    Numbers(&'a CellPath),
     /// The segment has no numbers of the path.
     Nothing,
 }
@@ -220,17 +221,21 @@ impl<'a> Accumulator<'a> {
         }
     }
 
-    /// Adds what is known of cells.
-    pub(crate) fn add_cells(&mut self, cells: &Known<'a>) {
-        match (self, cells) {
+    /// Adds what is known of cells; `groups` are those of all cells.
+    pub(crate) fn add_cells(&mut self, known: &Known<'a>, groups: &[CellGroup]) {
+        match (self, known) {
             (Self::Count(counts), Known::Rows(rows)) => {
-                for &(group, rows) in rows {
-                    counts[group as usize] += u64::from(rows);
+                for (&rows, group) in rows.iter().zip(groups) {
+                    if let CellGroup::Matches(group) = group {
+                        counts[*group as usize] += u64::from(rows);
+                    }
                 }
             }
-            (accumulator, Known::Numbers(path, numbers)) => {
-                for &(group, numbers) in numbers {
-                    accumulator.add_cell(group as usize, path, numbers);
+            (accumulator, Known::Numbers(path)) => {
+                for (cell, numbers) in path.numbers() {
+                    if let CellGroup::Matches(group) = groups[cell] {
+                        accumulator.add_cell(group as usize, path, numbers);
+                    }
                 }
             }
             _ => {}

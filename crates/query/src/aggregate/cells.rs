@@ -3,9 +3,10 @@
 use kinescope_store::Part;
 use kinescope_store::columns::DictionaryColumn;
 use kinescope_store::index::SegmentIndex;
-use kinescope_store::index::cells::{CellKey, CellNumbers, Cells};
+use kinescope_store::index::cells::{CellKey, Cells};
 
 use super::accumulate::Known;
+use super::partial::CellGroup;
 use super::values::Source;
 use super::{Aggregate, Aggregation, Function};
 use crate::condition::{Condition, Field, NumberColumn};
@@ -70,8 +71,8 @@ impl<'a> CellsOfPart<'a> {
             && condition.is_none_or(|condition| holds(condition, key, self.rows))
     }
 
-    /// What is known of cells, given with their groups, for each aggregation; none when that is not all.
-    pub(crate) fn known(&self, groups: &[(u32, u32)]) -> Option<Vec<Known<'a>>> {
+    /// What is known of cells, whose groups are given, for each aggregation; none when that is not all.
+    pub(crate) fn known(&self, groups: &[CellGroup]) -> Option<Vec<Known<'a>>> {
         let aggregations = self.aggregate.aggregations.iter();
         aggregations
             .map(|aggregation| known(aggregation, self.cells, self.index, groups))
@@ -150,27 +151,25 @@ fn known<'a>(
     aggregation: &Aggregation,
     cells: &'a Cells,
     index: &'a SegmentIndex,
-    groups: &[(u32, u32)],
+    groups: &[CellGroup],
 ) -> Option<Known<'a>> {
     let Some(Field::Path(path)) = &aggregation.field else {
-        let rows = groups
-            .iter()
-            .map(|&(cell, group)| (group, cells.rows()[cell as usize]));
-        return Some(Known::Rows(rows.collect()));
+        return Some(Known::Rows(cells.rows()));
     };
     let Some(node) = index.paths.as_ref()?.find_node(path)? else {
         return Some(Known::Nothing);
     };
     let path = cells.path(node)?;
-    let numbers = groups
-        .iter()
-        .map(|&(cell, group)| (group, &path.numbers[cell as usize]));
-    let numbers: Vec<(u32, &CellNumbers)> = numbers.filter(|(_, of)| of.count > 0).collect();
+    let has_floats = || {
+        let matches = |cell: usize| matches!(groups[cell], CellGroup::Matches(_));
+        let mut numbers = path.numbers();
+        path.has_floats && numbers.any(|(cell, of)| of.has_floats && matches(cell))
+    };
     let are_told = match aggregation.function {
         Function::Count => path.is_numeric,
         Function::Quantile { .. } => !path.has_large,
         // Floats are added in the order of the rows, and of equal extremes one of a certain row is shown.
-        _ => !path.has_large && numbers.iter().all(|(_, of)| !of.has_floats),
+        _ => !path.has_large && !has_floats(),
     };
-    are_told.then_some(Known::Numbers(path, numbers))
+    are_told.then_some(Known::Numbers(path))
 }

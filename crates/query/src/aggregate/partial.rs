@@ -80,7 +80,7 @@ impl<'a> Partial<'a> {
             let groups = self.groups_of_cells(&cells)?;
             if let Some(known) = cells.known(&groups) {
                 for (accumulator, known) in self.accumulators.iter_mut().zip(&known) {
-                    accumulator.add_cells(known);
+                    accumulator.add_cells(known, &groups);
                 }
                 return Ok(());
             }
@@ -111,41 +111,37 @@ impl<'a> Partial<'a> {
         }
     }
 
-    /// Cell and group of those cells whose rows match.
-    fn groups_of_cells(&mut self, cells: &CellsOfPart<'_>) -> Result<Vec<(u32, u32)>, Error> {
+    /// The groups of all cells.
+    fn groups_of_cells(&mut self, cells: &CellsOfPart<'_>) -> Result<Vec<CellGroup>, Error> {
         let numbers = cells.cells.numbers();
-        let known = |cell: usize, groups: &[CellGroup]| {
-            let number = numbers?[cell] as usize;
-            groups.get(number).copied()
+        let count = cells.cells.keys().len();
+        let known = |&number: &u32| self.group_of_cell.get(number as usize).copied();
+        let mut groups: Vec<CellGroup> = match numbers {
+            Some(numbers) => numbers
+                .iter()
+                .map(|number| known(number).unwrap_or(CellGroup::Unknown))
+                .collect(),
+            None => vec![CellGroup::Unknown; count],
         };
-        let mut new = Vec::new();
-        let mut found = Vec::new();
-        for cell in 0..cells.cells.keys().len() {
-            match known(cell, &self.group_of_cell) {
-                Some(CellGroup::Matches(group)) => found.push((cell as u32, group)),
-                Some(CellGroup::MatchesNot) => {}
-                Some(CellGroup::Unknown) | None => new.push(cell as u32),
-            }
-        }
+        let unknown = |cell: &u32| matches!(groups[*cell as usize], CellGroup::Unknown);
+        let new: Vec<u32> = (0..count as u32).filter(unknown).collect();
         let (matching, others): (Vec<u32>, Vec<u32>) =
             new.into_iter().partition(|&cell| cells.matches(cell));
-        let groups = self.new_groups_of_cells(cells, &matching)?;
-        let mut note = |cell: u32, group: CellGroup| {
-            let Some(numbers) = numbers else { return };
+        let found = self.new_groups_of_cells(cells, &matching)?;
+        let found = matching
+            .into_iter()
+            .zip(found.into_iter().map(CellGroup::Matches));
+        let others = others.into_iter().map(|cell| (cell, CellGroup::MatchesNot));
+        for (cell, group) in found.chain(others) {
+            groups[cell as usize] = group;
+            let Some(numbers) = numbers else { continue };
             let number = numbers[cell as usize] as usize;
             if self.group_of_cell.len() <= number {
                 self.group_of_cell.resize(number + 1, CellGroup::Unknown);
             }
             self.group_of_cell[number] = group;
-        };
-        for cell in others {
-            note(cell, CellGroup::MatchesNot);
         }
-        for (cell, group) in matching.into_iter().zip(groups) {
-            note(cell, CellGroup::Matches(group));
-            found.push((cell, group));
-        }
-        Ok(found)
+        Ok(groups)
     }
 
     fn new_groups_of_cells(
@@ -248,7 +244,7 @@ impl<'a> Partial<'a> {
 
 /// What is known of a cell.
 #[derive(Clone, Copy)]
-enum CellGroup {
+pub(crate) enum CellGroup {
     Unknown,
     MatchesNot,
     Matches(u32),

@@ -13,6 +13,9 @@ use crate::filter::{Filter, matching_rows};
 use crate::find::Located;
 use crate::id_set::IdSet;
 
+/// Rows that are looked at first.
+const FIRST_WINDOW_ROWS: usize = 4096;
+
 /// A part in which the process has recorded.
 struct OwnPart<'a> {
     part: Part<'a>,
@@ -53,9 +56,11 @@ impl<'a> History<'a> {
             cancel.check()?;
             let has_links = match own.over(self.time) {
                 Some(times) => times.has_links,
-                None => self.calls_in(own).is_some_and(|mut calls| {
-                    retain_valid(NullableColumn::ParentId, Rows::of(&own.part), &mut calls);
-                    !calls.is_empty()
+                None => own.windows_back(self.time).any(|window| {
+                    matching_rows(&self.filter, &window).is_some_and(|mut calls| {
+                        retain_valid(NullableColumn::ParentId, Rows::of(&window), &mut calls);
+                        !calls.is_empty()
+                    })
                 }),
             };
             if has_links {
@@ -65,17 +70,12 @@ impl<'a> History<'a> {
         Ok(false)
     }
 
-    /// Entries and exits in a part.
-    fn calls_in(&self, own: &OwnPart<'_>) -> Option<Bitmap> {
-        matching_rows(&self.filter, &own.part)
-    }
-
     /// Entries and exits in the order of time.
     pub(super) fn calls(&self, cancel: &Cancel) -> Result<Vec<Call<'a>>, Error> {
         let mut calls = Vec::new();
         for own in &self.parts {
             cancel.check()?;
-            if let Some(rows) = self.calls_in(own) {
+            if let Some(rows) = matching_rows(&self.filter, &own.part) {
                 calls.extend(rows.iter().map(|row| own.call(row)));
             }
         }
@@ -108,39 +108,35 @@ impl<'a> History<'a> {
         let mut exited = IdSet::default();
         for own in self.parts.iter().rev() {
             cancel.check()?;
-            let entries = match own.left_open(self.time) {
-                Some(entries) => entries,
-                None => self.entries_back(own, &mut exited),
+            let mut is_open = |call: Call<'a>| -> Result<bool, Error> {
+                let id = call.at.event_id();
+                if !call.is_entry {
+                    call.at.parent_id().map(|entry| exited.insert(entry));
+                    return Ok(false);
+                }
+                Ok(!exited.contains(id)
+                    && !exits.among(&IdSet::from_iter([id]), cancel)?.contains(id))
             };
-            for entry in entries {
-                let id = entry.event_id();
-                if !exited.contains(id)
-                    && !exits.among(&IdSet::from_iter([id]), cancel)?.contains(id)
-                {
-                    return Ok(Some(entry));
+            if let Some(entries) = own.left_open(self.time) {
+                for at in entries {
+                    if is_open(Call { at, is_entry: true })? {
+                        return Ok(Some(at));
+                    }
+                }
+                continue;
+            }
+            for window in own.windows_back(self.time) {
+                let calls = matching_rows(&self.filter, &window);
+                for row in calls.iter().flat_map(Bitmap::iter_back) {
+                    let call = own.call(row);
+                    let at = call.at;
+                    if is_open(call)? {
+                        return Ok(Some(at));
+                    }
                 }
             }
         }
         Ok(None)
-    }
-
-    /// A part's entries that no later exit of the process belongs to, the newest first.
-    fn entries_back(&self, own: &OwnPart<'a>, exited: &mut IdSet) -> Vec<Located<'a>> {
-        let Some(rows) = self.calls_in(own) else {
-            return Vec::new();
-        };
-        let mut entries = Vec::new();
-        for row in rows.iter_back() {
-            let call = own.call(row);
-            if call.is_entry {
-                if !exited.contains(call.at.event_id()) {
-                    entries.push(call.at);
-                }
-            } else if let Some(entry) = call.at.parent_id() {
-                exited.insert(entry);
-            }
-        }
-        entries
     }
 
     fn is_in_time_order(&self, cancel: &Cancel) -> Result<bool, Error> {
@@ -167,6 +163,34 @@ impl<'a> OwnPart<'a> {
             .calls
             .times(self.pid)
             .filter(|times| times.last <= time)
+    }
+
+    /// The part in pieces from its last row that can be at or before the time, small ones first: the innermost call is mostly
+    /// near.
+    fn windows_back(&self, time: i64) -> impl Iterator<Item = Part<'a>> + use<'a> {
+        let Part {
+            segment,
+            ref rows,
+            index,
+        } = self.part;
+        let first = rows.start;
+        let mut end = rows.end;
+        if segment.bounds.in_time_order() {
+            let timestamps = &segment.columns.timestamp.slice(end)[first..];
+            end = first + timestamps.partition_point(|&timestamp| timestamp <= time);
+        }
+        let mut size = FIRST_WINDOW_ROWS;
+        std::iter::from_fn(move || {
+            let start = end.saturating_sub(size).max(first);
+            let window = (start < end).then(|| Part {
+                segment,
+                rows: start..end,
+                index,
+            });
+            end = start;
+            size *= 4;
+            window
+        })
     }
 
     fn at(&self, row: usize) -> Located<'a> {

@@ -79,10 +79,14 @@ impl Default for CellNumbers {
 pub struct CellPath {
     /// Its node in the segment's [`PathIndex`].
     pub node: u32,
-    /// By cell.
-    pub numbers: Box<[CellNumbers]>,
+    /// The cells whose rows have numbers, ascending.
+    cells: Box<[u16]>,
+    /// Of each of these cells.
+    numbers: Box<[CellNumbers]>,
     /// Those of all cells, one cell's behind the other's.
     buckets: Box<[Bucket]>,
+    /// Some are no integers.
+    pub has_floats: bool,
     /// Every value of the path is a number of 64 bits.
     pub is_numeric: bool,
     /// Some are integers beyond 64 bits, of which nothing is here.
@@ -90,6 +94,12 @@ pub struct CellPath {
 }
 
 impl CellPath {
+    /// The cells whose rows have numbers, ascending, with what they have.
+    pub fn numbers(&self) -> impl Iterator<Item = (usize, &CellNumbers)> {
+        let cells = self.cells.iter().map(|&cell| usize::from(cell));
+        cells.zip(&self.numbers)
+    }
+
     /// The distribution of a cell's numbers.
     pub fn buckets(&self, numbers: &CellNumbers) -> &[Bucket] {
         let Range { start, end } = numbers.buckets;
@@ -132,16 +142,9 @@ impl Cells {
             places.for_each(|cell| *cell = place[*cell as usize]);
         }
         let chosen = paths.map_or_else(Vec::new, |paths| frequent(paths, rows));
-        let paths = chosen.into_iter().map(|(node, column)| {
-            let (numbers, buckets) = numbers_of(column, &cell_of_row, keys.len());
-            CellPath {
-                node,
-                numbers,
-                buckets,
-                is_numeric: is_numeric(column),
-                has_large: !column.large.is_empty(),
-            }
-        });
+        let paths = chosen
+            .into_iter()
+            .map(|(node, column)| path_of(node, column, &cell_of_row, keys.len()));
         Some(Self {
             paths: paths.collect(),
             keys: keys.into_boxed_slice(),
@@ -173,7 +176,9 @@ impl Cells {
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
         let paths = self.paths.iter();
-        let paths = paths.map(|path| size_of_val(&*path.numbers) + size_of_val(&*path.buckets));
+        let paths = paths.map(|path| {
+            size_of_val(&*path.cells) + size_of_val(&*path.numbers) + size_of_val(&*path.buckets)
+        });
         size_of_val(&*self.keys) + size_of_val(&*self.rows) + paths.sum::<usize>()
     }
 }
@@ -275,12 +280,8 @@ fn frequent(paths: &PathIndex, rows: usize) -> Vec<(u32, &PathColumn)> {
         .collect()
 }
 
-fn numbers_of(
-    column: &PathColumn,
-    cell_of_row: &[u16],
-    cells: usize,
-) -> (Box<[CellNumbers]>, Box<[Bucket]>) {
-    let mut numbers = vec![CellNumbers::default(); cells].into_boxed_slice();
+fn path_of(node: u32, column: &PathColumn, cell_of_row: &[u16], cells: usize) -> CellPath {
+    let mut numbers = vec![CellNumbers::default(); cells];
     let mut sketches = vec![Sketch::default(); cells];
     if let Some(ints) = &column.ints {
         for_each_slot(ints.slots.rows(), |slot, row| {
@@ -303,13 +304,31 @@ fn numbers_of(
         });
     }
     let mut buckets = Vec::new();
-    for (own, sketch) in numbers.iter_mut().zip(&sketches) {
-        let start = buckets.len() as u32;
-        // A segment has fewer rows than a bucket can count.
-        buckets.extend(sketch.to_buckets().unwrap_or_default());
-        own.buckets = start..buckets.len() as u32;
+    let filled = (0u16..).zip(&*numbers).filter(|(_, of)| of.count > 0);
+    let (cells, numbers): (Vec<u16>, Vec<CellNumbers>) = filled
+        .map(|(cell, of)| {
+            let start = buckets.len() as u32;
+            // A segment has fewer rows than a bucket can count.
+            buckets.extend(sketches[usize::from(cell)].to_buckets().unwrap_or_default());
+            let buckets = start..buckets.len() as u32;
+            (
+                cell,
+                CellNumbers {
+                    buckets,
+                    ..of.clone()
+                },
+            )
+        })
+        .unzip();
+    CellPath {
+        node,
+        cells: cells.into_boxed_slice(),
+        numbers: numbers.into_boxed_slice(),
+        buckets: buckets.into_boxed_slice(),
+        has_floats: column.floats.is_some(),
+        is_numeric: is_numeric(column),
+        has_large: !column.large.is_empty(),
     }
-    (numbers, buckets.into_boxed_slice())
 }
 
 /// Visits slot and row of every value.
