@@ -2,8 +2,8 @@
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import type * as Arrow from 'apache-arrow'
-import type { Data, DataType, Field, Int64, RecordBatch, Schema, Table } from 'apache-arrow'
-import { type Batch, bytes, type Column, int32s, NO_BYTES, offsets, typedArray } from './columns.js'
+import type { Data, DataType, Dictionary, Field, RecordBatch, Schema, Table, Vector } from 'apache-arrow'
+import { type Batch, type BufferView, bytes, type Column, int32s, NO_BYTES, offsets } from './columns.js'
 import type { ProjectedField } from './projection.js'
 
 type ArrowModule = typeof Arrow
@@ -11,6 +11,8 @@ type ArrowModule = typeof Arrow
 /** What is made of the package once. */
 interface Loaded {
   readonly arrow: ArrowModule
+  /** Of the module what is used for each column: access to a module's exports is slow. */
+  readonly classes: Pick<ArrowModule, 'Data' | 'Type' | 'Vector'>
   /** The public schema; made once, so that every table of a process shares its types. */
   readonly eventSchema: Schema
   readonly projectedTypes: Readonly<Record<string, DataType>>
@@ -26,9 +28,10 @@ function load(): Loaded {
     // The very module that `import 'apache-arrow'` gives, so that users' `instanceof` holds; `require` of the bare name
     // would load the package's other copy. Requiring a module waits for nothing, so it is possible inside a getter.
     const arrow = createRequire(import.meta.url)(fileURLToPath(import.meta.resolve('apache-arrow'))) as ArrowModule
-    const { Bool, Decimal, Float64, Int64, Utf8 } = arrow
+    const { Bool, Data, Decimal, Float64, Int64, Type, Utf8, Vector } = arrow
     loaded = {
       arrow,
+      classes: { Data, Type, Vector },
       eventSchema: makeEventSchema(arrow),
       projectedTypes: { i64: new Int64(), f64: new Float64(), bool: new Bool(), utf8: new Utf8(), json: new Utf8() },
       exactSum: new Decimal(0, 38, 128),
@@ -134,27 +137,31 @@ function makeColumn(type: DataType, column: Column, all: Data[]): Data {
   return made
 }
 
+/** As the package's `makeData`, which looks at every argument again for each of the many columns of an answer. */
 function makeOne(type: DataType, column: Column, all: Data[]): Data {
-  const { Bool, Decimal, Dictionary, Float64, makeData, Map_, Struct, Uint16, Uint32, Uint64, Utf8, Vector } = load().arrow
+  const { Data, Type, Vector } = load().classes
   const [first, second] = column.buffers
-  const common = { length: column.length, nullCount: column.nullCount, nullBitmap: column.validity }
-  if (type instanceof Dictionary) {
-    const values = makeColumn(type.dictionary, column.children[0]!, all)
-    return makeData({ ...common, type, data: int32s(first!), dictionary: new Vector([values]) })
+  const make = (places: Uint8Array | Int32Array | undefined, values: ArrayBufferView | undefined, children: Data[] = [], dictionary?: Vector): Data =>
+    new Data(type, 0, column.length, column.nullCount, [places, values, column.validity ?? NO_VALIDITY] as never, children, dictionary)
+  const childrenOf = (): Data[] => type.children.map((field: Field, index: number) => makeColumn(field.type, column.children[index]!, all))
+  switch (type.typeId) {
+    case Type.Dictionary:
+      return make(undefined, int32s(first!), [], new Vector([makeColumn((type as Dictionary).dictionary, column.children[0]!, all)]))
+    case Type.Utf8:
+      return make(offsets(first!), bytes(second!))
+    case Type.Map:
+      return make(offsets(first!), undefined, childrenOf())
+    case Type.Struct:
+      return make(undefined, undefined, childrenOf())
+    default:
+      return make(undefined, valuesOf(type, first!))
   }
-  if (type instanceof Utf8) return makeData({ ...common, type, valueOffsets: offsets(first!), data: bytes(second!) })
-  if (type instanceof Map_) {
-    return makeData({ ...common, type, valueOffsets: offsets(first!), child: makeColumn(type.children[0]!.type, column.children[0]!, all) as never })
-  }
-  if (type instanceof Struct) {
-    const children = type.children.map((field: Field, index: number) => makeColumn(field.type, column.children[index]!, all))
-    return makeData({ ...common, type, children })
-  }
-  if (type instanceof Bool) return makeData({ ...common, type, data: bytes(first!) })
-  if (type instanceof Decimal) return makeData({ ...common, type, data: typedArray('line', first!) })
-  if (type instanceof Float64) return makeData({ ...common, type, data: typedArray('float', first!) })
-  if (type instanceof Uint64) return makeData({ ...common, type, data: typedArray('seq', first!) })
-  if (type instanceof Uint32) return makeData({ ...common, type, data: typedArray('line', first!) })
-  if (type instanceof Uint16) return makeData({ ...common, type, data: typedArray('arity', first!) })
-  return makeData({ ...common, type: type as Int64, data: typedArray('timestamp', first!) })
+}
+
+const NO_VALIDITY = new Uint8Array(0)
+
+/** The values of a column of fixed width. */
+function valuesOf(type: DataType, { buffer, byteOffset, byteLength }: BufferView): ArrayBufferView {
+  const TypedArray = type.ArrayType as Uint8ArrayConstructor
+  return new TypedArray(buffer, byteOffset, byteLength / TypedArray.BYTES_PER_ELEMENT)
 }
