@@ -182,7 +182,7 @@ impl<'a> OwnPart<'a> {
         let mut size = FIRST_WINDOW_ROWS;
         std::iter::from_fn(move || {
             let start = end.saturating_sub(size).max(first);
-            let window = (start < end).then(|| Part {
+            let window = (start < end).then_some(Part {
                 segment,
                 rows: start..end,
                 index,
