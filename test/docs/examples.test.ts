@@ -1,25 +1,31 @@
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { INSTALL_TIMEOUT_MS, installPackages } from '../support/packages.js'
 import { asModule, docCommentExamples, markdownExamples, type Example } from './extract.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const pages = ['README.md', ...readdirSync(`${root}docs`).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
 const examples = [
   ...pages.flatMap((page) => markdownExamples(page, readFileSync(`${root}${page}`, 'utf8'))),
-  ...docCommentExamples('index.d.ts', readFileSync(`${root}index.d.ts`, 'utf8')),
+  ...['index.d.ts', 'opentelemetry.d.ts'].flatMap((file) => docCommentExamples(file, readFileSync(`${root}${file}`, 'utf8'))),
 ]
+/** Where examples run that need OpenTelemetry's SDK: nothing else does. */
+const OPENTELEMETRY = 'test/opentelemetry/sdk-2'
 
 function run({ code }: Example) {
-  // In a process of its own, from the repository, where the package's own name resolves to what was built.
-  return spawnSync(process.execPath, ['--input-type=module', '--eval', asModule(code)], { cwd: root, encoding: 'utf8', timeout: 30_000 })
+  // In a process of its own, from where the package's own name resolves to what was built.
+  const cwd = code.includes('@opentelemetry/') ? `${root}${OPENTELEMETRY}` : root
+  return spawnSync(process.execPath, ['--input-type=module', '--eval', asModule(code)], { cwd, encoding: 'utf8', timeout: 30_000 })
 }
 
 describe('every example of the documentation runs as printed and prints what it says', () => {
-  test('the README has one that says what it prints', () => {
+  beforeAll(() => installPackages(OPENTELEMETRY), INSTALL_TIMEOUT_MS)
+
+  test('those of the README say what they print', () => {
     const own = examples.filter(({ where }) => where.startsWith('README.md'))
-    expect(own.map(({ output }) => output.length)).toEqual([3])
+    expect(own.map(({ output }) => output.length)).toEqual([3, 2])
   })
 
   test.each(examples)('$where', (example) => {

@@ -5,9 +5,12 @@ import { expect, test } from 'vitest'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
-test('the built package exports exactly what index.d.ts declares', async () => {
-  const declared = [...readFileSync(`${root}index.d.ts`, 'utf8').matchAll(/^export (?:function|class|const) (\w+)/gm)].map(([, name]) => name)
-  expect(Object.keys(await import('kinescope')).toSorted()).toEqual(declared.toSorted())
+test.each([
+  ['kinescope', 'index.d.ts'],
+  ['kinescope/opentelemetry', 'opentelemetry.d.ts'],
+])('%s exports exactly what %s declares', async (name, declarations) => {
+  const declared = [...readFileSync(`${root}${declarations}`, 'utf8').matchAll(/^export (?:async )?(?:function\*?|class|const) (\w+)/gm)].map(([, exported]) => exported)
+  expect(Object.keys(await import(name)).toSorted()).toEqual([...new Set(declared)].toSorted())
 })
 
 test('require() of the package gives the same exports as import', () => {
