@@ -33,7 +33,9 @@ async function loomModels() {
   const env = {
     RUSTFLAGS: '--cfg loom',
     CARGO_TARGET_DIR: join('target', 'loom'),
+    // The models are small; most of the time goes into compiling what they stand on.
     CARGO_PROFILE_RELEASE_LTO: 'off',
+    CARGO_PROFILE_RELEASE_OPT_LEVEL: '1',
     CARGO_PROFILE_RELEASE_CODEGEN_UNITS: '16',
     LOOM_MAX_PREEMPTIONS,
   }

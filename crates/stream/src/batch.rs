@@ -6,7 +6,7 @@ use kinescope_store::{Error, LossRange, Shared, Snapshot};
 
 use crate::gap::Gap;
 use crate::scan::{Segments, segments_of};
-use crate::state::Plan;
+use crate::step::Plan;
 
 /// Matching events of a stretch of the log.
 #[derive(Debug)]

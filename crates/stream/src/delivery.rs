@@ -9,7 +9,7 @@ use crate::batch::{self, StreamBatch};
 use crate::bell::Watch;
 use crate::index::{KeyIndex, Wanting};
 use crate::scan::{Segments, Stretch, first_at, scan, segments_of};
-use crate::state::{Look, Plan, Seen, Step, View};
+use crate::step::{Look, Plan, Seen, Step, View};
 use crate::streams::{Hub, Notices, lock};
 
 /// Sleep without anything to wait for.

@@ -8,88 +8,14 @@ use kinescope_store::Error;
 
 use crate::batch::StreamBatch;
 use crate::gap::{Gap, GapCause};
+use crate::pace::Pace;
 use crate::position::{Start, TimeColumn};
 use crate::scan::{Found, Stretch};
 use crate::settings::{Settings, StreamQuery};
+use crate::step::{Look, Plan, Seen, Step, View};
 
 /// A batch that may wait no longer than this is not worth waiting for.
 const AT_ONCE: Duration = Duration::from_millis(1);
-/// Rows of a first look.
-const PACE_ROWS: usize = 64 << 10;
-/// Rows of a look for a few matches, at least: fewer cost hardly less.
-const LIKELY_ROWS_MIN: usize = 2 << 10;
-/// The least and the most of later ones.
-const PACE_RANGE_ROWS: (usize, usize) = (1 << 10, 16 << 20);
-/// New rows are left alone for this share of the time that a batch may wait,
-const HOLD_SHARE: u32 = 8;
-/// for this long at most,
-const HOLD_MAX: Duration = Duration::from_millis(5);
-/// and only if there are no more of them.
-const HOLD_ROWS_MAX: u64 = 16 << 10;
-/// How long one subscription's look may keep the others waiting, roughly.
-const LOOK_MAX: Duration = Duration::from_millis(1);
-
-/// The log as the delivery thread sees it in one round.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct View {
-    /// The first position that retention has left.
-    pub(crate) first_seq: u64,
-    /// Everything below is visible.
-    pub(crate) watermark: u64,
-    /// No row that retention has evicted had a later timestamp.
-    pub(crate) evicted_until: i64,
-    /// Nothing will be added any more.
-    pub(crate) is_final: bool,
-    pub(crate) now: Instant,
-}
-
-/// A batch that is to be made.
-#[derive(Debug)]
-pub(crate) struct Plan {
-    pub(crate) epoch: u64,
-    pub(crate) start: u64,
-    pub(crate) end: u64,
-    pub(crate) seqs: Vec<u64>,
-    pub(crate) gap: Option<Gap>,
-    pub(crate) caught_up: bool,
-    pub(crate) filter_version: u32,
-    pub(crate) query: Arc<StreamQuery>,
-}
-
-/// What to look for on behalf of a subscription.
-#[derive(Debug)]
-pub(crate) enum Look {
-    /// Rows that match.
-    Rows(Arc<StreamQuery>),
-    /// The first row of a time.
-    Time(TimeColumn, i64),
-}
-
-/// What a look has found.
-#[derive(Debug)]
-pub(crate) enum Seen {
-    Rows(Found),
-    /// The first row of the time, or how far there is none.
-    Time(Result<u64, u64>),
-}
-
-/// What a subscription does next.
-#[derive(Debug)]
-pub(crate) enum Step {
-    /// Nothing until its consumer or somebody else asks.
-    Rest,
-    /// Nothing until the log grows, or until a time.
-    Wait(Option<Instant>),
-    /// Nothing until a time, however much the log grows.
-    Hold(Instant),
-    /// Looks at more rows.
-    Look(Look, Stretch),
-    /// Makes a batch.
-    Make(Plan),
-    /// Has delivered all that it will.
-    End,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     Running,
@@ -151,15 +77,11 @@ pub(crate) struct State {
     /// Since when it may have waited to be found, because nobody looked while the consumer did not ask.
     unwatched_since: Option<Instant>,
     last_batch: Instant,
-    /// When its rows were looked at.
-    last_look: Option<Instant>,
     /// Whether the last batch said that it had caught up.
     told: bool,
     /// Delivers everything below, and ends.
     end_at: Option<u64>,
-    pace_rows: usize,
-    /// Rows that were looked at for a match, lately.
-    rows_per_match: usize,
+    pace: Pace,
     /// Events taken.
     pub(crate) delivered: u64,
     /// Positions in gaps that were no wish of the consumer's.
@@ -196,11 +118,9 @@ impl State {
             waiting_since: None,
             unwatched_since: None,
             last_batch: view.now,
-            last_look: None,
             told: false,
             end_at: None,
-            pace_rows: PACE_ROWS,
-            rows_per_match: 1,
+            pace: Pace::default(),
             delivered: 0,
             lost: 0,
             announced: false,
@@ -243,7 +163,7 @@ impl State {
         self.hole_end = None;
         self.cut = false;
         self.waiting_since = None;
-        self.last_look = None;
+        self.pace.forget();
         self.made = self.cursor;
         self.scanned = self.skip.map_or(self.cursor, |skip| skip.end);
     }
@@ -370,18 +290,16 @@ impl State {
         Step::Wait(self.deadline())
     }
 
-    /// When to look at the few rows that are new. A batch that may wait for more events is not looked for at every step of
-    /// the writer, so that many subscriptions at once cost little more than the looking itself.
+    /// When to look at the few rows that are new; none: at once.
     fn hold_until(&self, end: u64) -> Option<Instant> {
-        let is_urgent = self.settings.batch_size <= 1
-            || self.settings.batch_timeout <= AT_ONCE
-            || self.end_at.is_some()
-            || end - self.scanned > HOLD_ROWS_MAX;
-        let hold = (self.settings.batch_timeout / HOLD_SHARE).min(HOLD_MAX);
-        let until = self.last_look.filter(|_| !is_urgent)? + hold;
-        let due = self
-            .waiting_since
-            .map(|since| since + self.settings.batch_timeout);
+        let timeout = self.settings.batch_timeout;
+        let is_urgent =
+            self.settings.batch_size <= 1 || timeout <= AT_ONCE || self.end_at.is_some();
+        if is_urgent {
+            return None;
+        }
+        let until = self.pace.hold_until(timeout, end - self.scanned)?;
+        let due = self.waiting_since.map(|since| since + timeout);
         Some(due.map_or(until, |due| due.min(until)))
     }
 
@@ -395,14 +313,9 @@ impl State {
 
     fn stretch(&self, end: u64, wanted: Option<usize>) -> Stretch {
         let left = usize::try_from(end - self.scanned).unwrap_or(usize::MAX);
-        // What is found beyond what is wanted has to be found again.
-        let likely = wanted.map_or(usize::MAX, |wanted| {
-            let rows = wanted.saturating_mul(self.rows_per_match);
-            rows.saturating_add(rows / 4).max(LIKELY_ROWS_MIN)
-        });
         Stretch {
             from: self.scanned,
-            rows_max: self.pace_rows.min(likely).min(left),
+            rows_max: self.pace.rows(wanted).min(left),
             wanted,
         }
     }
@@ -524,7 +437,7 @@ impl State {
 
     /// Takes note of what a look that began at `from` has found, and how long it took.
     pub(crate) fn see(&mut self, seen: Seen, took: Duration, view: View) {
-        self.keep_pace(took);
+        self.pace.keep(took);
         match seen {
             Seen::Time(Ok(seq)) => {
                 self.starts_at = None;
@@ -541,12 +454,7 @@ impl State {
                 matches,
             }) => {
                 self.scanned = scanned;
-                self.last_look = Some(view.now);
-                // Without a match it looks further next time.
-                self.rows_per_match = match matches {
-                    0 => self.rows_per_match.saturating_mul(2).max(rows),
-                    _ => rows.div_ceil(matches),
-                };
+                self.pace.note(rows, matches, view.now);
                 self.cut = ends_segment && self.settings.batch_size == 0;
                 if self.pending.is_empty() && !seqs.is_empty() {
                     self.waiting_since = Some(view.now);
@@ -559,16 +467,6 @@ impl State {
             Seen::Rows(Found::Hole(end)) if self.scanned == self.made => self.enter_hole(end),
             Seen::Rows(Found::Hole(end)) => self.hole_end = Some(end),
             Seen::Rows(Found::Nothing) => {}
-        }
-    }
-
-    /// Looks at as many rows at a time as take no longer than others can wait.
-    fn keep_pace(&mut self, took: Duration) {
-        let (least, most) = PACE_RANGE_ROWS;
-        if took > LOOK_MAX * 2 {
-            self.pace_rows = (self.pace_rows / 2).max(least);
-        } else if took < LOOK_MAX / 2 {
-            self.pace_rows = (self.pace_rows * 2).min(most);
         }
     }
 

@@ -11,7 +11,8 @@ use crate::bell::Bell;
 use crate::delivery;
 use crate::position::Start;
 use crate::settings::{Settings, StreamQuery};
-use crate::state::{Ended, State, View};
+use crate::state::{Ended, State};
+use crate::step::View;
 use crate::subscription::Subscription;
 
 /// Locks, also after a panic of another holder: every change of what is guarded here is made whole or leaves a
