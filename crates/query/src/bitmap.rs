@@ -14,6 +14,9 @@ pub struct Bitmap {
     rows: usize,
 }
 
+/// Rows of a word that are looked at one by one rather than all 64 together.
+const FEW_BITS: u32 = 6;
+
 impl Bitmap {
     /// All of the rows `range` out of `rows`.
     pub fn of_range(rows: usize, range: Range<usize>) -> Self {
@@ -66,10 +69,18 @@ impl Bitmap {
     pub fn retain<T: Copy>(&mut self, values: &[T], keep: impl Fn(T) -> bool) {
         let values = &values[self.window()];
         for (word, values) in self.words.iter_mut().zip(values.chunks(64)) {
-            if *word == 0 {
+            if word.count_ones() > FEW_BITS {
+                *word &= pack(values, &keep);
                 continue;
             }
-            *word &= pack(values, &keep);
+            let mut left = *word;
+            while left != 0 {
+                let bit = left.trailing_zeros();
+                left &= left - 1;
+                if !keep(values[bit as usize]) {
+                    *word &= !(1 << bit);
+                }
+            }
         }
     }
 

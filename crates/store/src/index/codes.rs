@@ -4,7 +4,7 @@ use super::packed::Packed;
 use crate::validity::Validity;
 
 /// A value that more than one row in this many has is found by looking at the codes; of rarer ones the rows are listed.
-const LISTED_BELOW: usize = 64;
+const LISTED_BELOW: usize = 16;
 
 /// The codes of one column.
 pub struct CodeColumn {

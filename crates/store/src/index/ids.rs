@@ -51,6 +51,11 @@ impl IdIndex {
     /// The rows whose parent is this event, ascending; `parents` are those of all rows.
     pub fn children_of(&self, event_id: u64, parents: &[u64]) -> &[u32] {
         let parent = |row: &u32| parents[*row as usize];
+        // Of a long log most segments are about other events altogether, and two looks tell.
+        let ends = self.by_parent.first().zip(self.by_parent.last());
+        if ends.is_none_or(|(first, last)| event_id < parent(first) || parent(last) < event_id) {
+            return &[];
+        }
         let start = self.by_parent.partition_point(|row| parent(row) < event_id);
         let children = &self.by_parent[start..];
         let count = children
