@@ -70,9 +70,43 @@ function attributesOf({ eventType, data }: any): object {
   return { 'exception.type': data.error_type, 'exception.message': data.message, 'exception.stacktrace': data.stack, ...data.attributes }
 }
 
+/**
+ * The spans or log records of OTLP requests, each with its scope and service, in an order of their own. What both spellings of JSON allow is
+ * made one: integers are numbers or text, and attributes come in any order. What the recording does not hold is left out: flags, dropped counts that
+ * are 0, and when a record was observed.
+ */
+function otlpItems(requests: any): any[] {
+  const items: any[] = requests.flatMap((request: any) =>
+    (request.resourceSpans ?? request.resourceLogs).flatMap(({ resource, scopeSpans, scopeLogs }: any) =>
+      (scopeSpans ?? scopeLogs).flatMap(({ scope, spans, logRecords }: any) =>
+        (spans ?? logRecords).map((item: any) => ({
+          service: attributesByKey(resource.attributes)['service.name'],
+          scope: { name: scope.name, version: scope.version || undefined },
+          ...item,
+          flags: undefined,
+          observedTimeUnixNano: undefined,
+          droppedAttributesCount: item.droppedAttributesCount || 0,
+          attributes: attributesByKey(item.attributes),
+          ...(item.links && { links: item.links.map((link: any) => ({ ...link, flags: undefined })) }),
+          ...(item.events && { events: item.events.map((event: any) => ({ ...event, attributes: attributesByKey(event.attributes) })) }),
+        })),
+      ),
+    ),
+  )
+  return items.toSorted((a, b) => (`${a.spanId}${a.timeUnixNano}` < `${b.spanId}${b.timeUnixNano}` ? -1 : 1))
+}
+
+function attributesByKey(attributes: any[]): any {
+  const normal = (value: any): any => {
+    if (value.arrayValue !== undefined) return { arrayValue: value.arrayValue.values.map(normal) }
+    return value.intValue === undefined ? value : { intValue: String(value.intValue) }
+  }
+  return Object.fromEntries(attributes.map(({ key, value }: any) => [key, normal(value)]))
+}
+
 describe.each([1, 2, 3])('SDK %i.x', (major) => {
   const folder = `test/opentelemetry/sdk-${major}`
-  let recorded: { spans: any[]; logs: any[]; events: any[]; stats: object }
+  let recorded: { spans: any[]; logs: any[]; events: any[]; stats: object; otlp: Record<string, any[]> }
 
   beforeAll(async () => {
     await installPackages(folder)
@@ -115,6 +149,13 @@ describe.each([1, 2, 3])('SDK %i.x', (major) => {
       const entry = entries.get(parentId)
       if (entry !== undefined) expect([BigInt(timestamp) >= BigInt(entry.timestamp), BigInt(wallTime) >= BigInt(entry.wallTime)]).toEqual([true, true])
     }
+  })
+
+  test.each(['traces', 'logs'])("exported as OTLP the %s are what OpenTelemetry's own serializer makes of them", (signal) => {
+    const { otlp } = recorded
+    const expected = otlpItems(otlp[signal])
+    expect(otlpItems(otlp[`exported${signal === 'traces' ? 'Traces' : 'Logs'}`])).toEqual(expected)
+    expect(expected.length).toBeGreaterThan(3)
   })
 
   test('log records are in the spans that they were emitted in', () => {

@@ -5,12 +5,14 @@
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import { open } from 'kinescope'
+import { eventsOf, toOtlpLogs, toOtlpTraces } from 'kinescope/export'
 import { KinescopeLogRecordProcessor, KinescopeSpanProcessor } from 'kinescope/opentelemetry'
 
 const major = Number(process.argv[2])
 const require = createRequire(new URL(`sdk-${major}/`, import.meta.url))
 const api = require('@opentelemetry/api')
 const trace = require(major >= 3 ? '@opentelemetry/sdk-trace' : '@opentelemetry/sdk-trace-base')
+const { JsonLogsSerializer, JsonTraceSerializer } = require('@opentelemetry/otlp-transformer')
 const sdkLogs = require('@opentelemetry/sdk-logs')
 const { resourceFromAttributes, Resource } = require('@opentelemetry/resources')
 
@@ -39,10 +41,27 @@ const output = {
   logs: logExporter.getFinishedLogRecords().map(({ hrTime, severityNumber, body, attributes, spanContext }) => ({ hrTime, severityNumber, body, attributes, spanContext })),
   events,
   stats: kinescope.stats(),
+  otlp: {
+    traces: linesOf(JsonTraceSerializer.serializeRequest(exporter.getFinishedSpans())),
+    exportedTraces: linesOf(await textOf(toOtlpTraces(eventsOf(scope.dataAccess)))),
+    logs: linesOf(JsonLogsSerializer.serializeRequest(logExporter.getFinishedLogRecords())),
+    exportedLogs: linesOf(await textOf(toOtlpLogs(eventsOf(scope.dataAccess)))),
+  },
 }
 console.log(JSON.stringify(output, (_, value) => (typeof value === 'bigint' ? String(value) : value)))
 await provider.shutdown()
 await scope.close()
+
+async function textOf(pieces) {
+  let text = ''
+  for await (const piece of pieces) text += piece
+  return text
+}
+
+/** Requests in OTLP JSON, one a line. */
+function linesOf(json) {
+  return (typeof json === 'string' ? json : new TextDecoder().decode(json)).trimEnd().split('\n').map((line) => JSON.parse(line))
+}
 
 /** Makes the providers global, as an SDK's set-up does, and loads the instrumentation. */
 function setUp() {

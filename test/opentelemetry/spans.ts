@@ -11,6 +11,10 @@ export function now(offsetMs = 0): OtelTime {
   return [Math.floor(milliseconds / 1000), (milliseconds % 1000) * 1_000_000]
 }
 
+export function nanoseconds([seconds, rest]: OtelTime): bigint {
+  return BigInt(seconds) * 1_000_000_000n + BigInt(rest)
+}
+
 /** A span that has started just now and lasts 5 ns, with other facts where they are given. */
 export function spanOf({ traceId = 'a'.repeat(32), spanId = (++made).toString(16).padStart(16, '0'), traceFlags = 1, ...facts }: Partial<Writable<OtelSpan>> & { traceId?: string; spanId?: string; traceFlags?: number } = {}): OtelSpan {
   const startTime = facts.startTime ?? now()

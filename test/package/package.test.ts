@@ -7,6 +7,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url))
 
 test.each([
   ['kinescope', 'index.d.ts'],
+  ['kinescope/export', 'export.d.ts'],
   ['kinescope/opentelemetry', 'opentelemetry.d.ts'],
 ])('%s exports exactly what %s declares', async (name, declarations) => {
   const declared = [...readFileSync(`${root}${declarations}`, 'utf8').matchAll(/^export (?:async )?(?:function\*?|class|const) (\w+)/gm)].map(([, exported]) => exported)
