@@ -327,7 +327,7 @@ export interface Stats {
   readonly afterClose: number
   /**
    * Events of the log that an index covers, `events_lost` rows included. Indexes are built in the background; queries answer
-   * the same without them, and take longer.
+   * the same without them, and take longer. Of a recording on disk, those of sealed segments are kept in files.
    */
   readonly indexed: number
   /** Segments, the one being written included. */

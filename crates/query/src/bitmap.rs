@@ -146,6 +146,7 @@ impl Bitmap {
     pub fn intersect_set(&mut self, set: &RowSet) {
         match set {
             RowSet::Bits(words) => {
+                let words = &**words;
                 self.intersect_words(|index| words.get(index).copied().unwrap_or_default());
             }
             RowSet::Listed(rows) => self.intersect_listed(rows),

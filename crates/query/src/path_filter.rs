@@ -173,7 +173,7 @@ fn retain_ints(ints: &Ints, test: &Test, candidates: &mut Bitmap) {
         let may_hold: Vec<bool> = ints
             .zones
             .iter()
-            .map(|&(low, high)| {
+            .map(|(low, high)| {
                 let meets = |&(from, to): &(i128, i128)| from <= high.into() && to >= low.into();
                 low <= high && bounds.iter().any(meets)
             })
@@ -269,7 +269,7 @@ fn retain_texts(texts: &Texts, test: &Test, rows: Rows<'_>, candidates: &mut Bit
         (_, Test::Exists) => candidates.intersect_set(has_text),
         (TextValues::Dictionary { codes, texts }, _) => {
             let passes = |text: &str| test.holds(&Scalar::Text(text.into()));
-            let accepted: Vec<bool> = texts.iter().map(|text| passes(text)).collect();
+            let accepted: Vec<bool> = texts.iter().map(passes).collect();
             let keep = |code: usize| accepted.get(code) == Some(&true);
             match codes {
                 Packed::U8(codes) => {

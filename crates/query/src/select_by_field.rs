@@ -136,7 +136,7 @@ impl Search<'_> {
             cancel.check()?;
             self.offer_all(field, of.part, &of.others());
             let zones = of.ints.zones.iter().enumerate();
-            let best = |&(low, high): &(i64, i64)| if self.descending { high } else { low };
+            let best = |(low, high): (i64, i64)| if self.descending { high } else { low };
             let with_values = zones.filter(|(_, (low, high))| low <= high);
             blocks.extend(with_values.map(|(block, zone)| (best(zone), index, block)));
         }
@@ -191,8 +191,10 @@ impl Search<'_> {
                 }
             }
             RowSet::Bits(words) => {
-                for index in slots.start / 64..(slots.end / 64).min(words.len()) {
-                    let mut left = of.matching.word(index) & words[index];
+                let indexes = slots.start / 64..(slots.end / 64).min(words.len());
+                let words = words.get(indexes.clone()).unwrap_or_default();
+                for (index, word) in indexes.zip(words) {
+                    let mut left = of.matching.word(index) & word;
                     while left != 0 {
                         let row = index * 64 + left.trailing_zeros() as usize;
                         left &= left - 1;

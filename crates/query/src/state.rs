@@ -114,7 +114,7 @@ fn last_values<'a>(
     let last = pids.code_of(pid).map(|pid| states.last_of(pid));
     let visible = part.rows.end;
     let last = last.unwrap_or_default().iter();
-    Some(last.map(move |&(_, row)| Located {
+    Some(last.map(move |&row| Located {
         segment,
         visible,
         row: row as usize,

@@ -39,7 +39,7 @@ pub(crate) fn retain_tag(key: &str, test: &Test, rows: Rows<'_>, candidates: &mu
 pub(crate) fn tag_at<'a>(column: &'a TagColumn, row: usize, rows: Rows<'a>) -> Option<&'a str> {
     let slot = column.slots.of(row)?;
     Some(match &column.values {
-        TagValues::Dictionary { codes, texts } => &texts[codes.get(slot) as usize],
+        TagValues::Dictionary { codes, texts } => texts.get(codes.get(slot) as usize),
         TagValues::Entries(entries) => rows.segment.columns.tag_values.text(entries[slot] as usize),
     })
 }

@@ -144,7 +144,7 @@ impl Search<'_> {
         let found = match &texts.values {
             TextValues::Dictionary { codes, texts: all } => {
                 let mut search = LowerCase::new(&self.finder);
-                for (code, text) in (0..).zip(all) {
+                for (code, text) in (0..).zip(all.iter()) {
                     search.add(text, code);
                 }
                 let accepted = search.finish();
@@ -165,7 +165,7 @@ impl Search<'_> {
                         let data = &self.rows.segment.columns.data;
                         let mut search = LowerCase::new(&self.finder);
                         for (slot, row) in slots_in(rows, left) {
-                            search.add_literal(span_bytes(data, spans[slot]), row);
+                            search.add_literal(span_bytes(data, spans.get(slot)), row);
                         }
                         search.finish()
                     }

@@ -80,6 +80,9 @@ pub trait Journal: Send {
     /// Segments that have become files since this was last asked; they replace those of the same base.
     fn take_stored(&mut self) -> Vec<Slot>;
 
+    /// A segment in a file has got an index in memory, which is to be written down.
+    fn indexed(&mut self, slot: &Slot);
+
     /// A producer is gone and drained: its next number.
     fn buried(&mut self, producer: u16, next_sequence: u64);
 

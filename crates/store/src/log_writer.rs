@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::event_id::EventId;
 use crate::import::Staged;
-use crate::index::indexer::{FileIndexes, Indexer};
+use crate::index::indexer::{Indexer, Outcome, give, has_room};
 use crate::journal::Journal;
 use crate::loss::{LossCause, LossRange};
 use crate::producer_numbers::FIRST_IMPORT;
@@ -67,7 +67,6 @@ pub struct LogWriter {
     counted_bytes: VecDeque<u64>,
     indexer: Option<Indexer>,
     head: Head,
-    file_indexes: FileIndexes,
     segments: Vec<Slot>,
     /// None in memory.
     journal: Option<Box<dyn Journal>>,
@@ -154,7 +153,6 @@ impl LogWriter {
             counted_bytes,
             indexer: None,
             head: Head::default(),
-            file_indexes: FileIndexes::default(),
             journal,
             is_stranded: false,
             unwritten: Vec::new(),
@@ -523,6 +521,9 @@ impl LogWriter {
         self.seal(sealed);
         for slot in files {
             self.sealed_rows += slot.sealed_rows().unwrap_or(0) as u64;
+            if let Some(indexer) = &mut self.indexer {
+                indexer.index(&slot);
+            }
             self.push_sealed(slot);
         }
         self.segments
@@ -606,14 +607,15 @@ impl LogWriter {
         self.sealed_rows += builder.rows() as u64;
         let position = builder.position(self.own_sequence);
         builder.seal(self.now_raw_ns);
-        if let Some(indexer) = &self.indexer {
-            indexer.index(&segment, None);
+        let slot = Slot::Memory(Arc::clone(&segment));
+        if let Some(indexer) = &mut self.indexer {
+            indexer.index(&slot);
         }
         if let Some(journal) = &mut self.journal {
             let last_append = self.now_raw_ns + self.shared.clock.offset_ns();
             journal.sealed(&segment, &position, last_append);
         }
-        self.push_sealed(Slot::Memory(segment));
+        self.push_sealed(slot);
     }
 
     /// Puts a sealed segment at the end of the list.
@@ -648,13 +650,16 @@ impl LogWriter {
         evicted > 0
     }
 
-    /// Counts the memory of indexes that have been built since the last call.
+    /// Counts the memory of indexes that have been built since the last call, and has those of files written down.
     fn count_indexes(&mut self) {
-        let Some(indexer) = &self.indexer else { return };
+        let Some(indexer) = &mut self.indexer else {
+            return;
+        };
+        let mut write_down = Vec::new();
         for indexed in indexer.indexed() {
-            if let Some(rows) = indexed.head_rows {
+            if let Some((rows, bytes)) = indexed.head {
                 self.head.is_pending = false;
-                self.head.bytes = indexed.bytes as u64;
+                self.head.bytes = bytes as u64;
                 self.head.built = Some((Instant::now(), indexed.took));
                 if indexed.base_seq == self.builder.segment().base_seq {
                     self.head.rows = rows;
@@ -664,20 +669,32 @@ impl LogWriter {
             let place = self
                 .segments
                 .binary_search_by_key(&indexed.base_seq, Slot::base_seq);
-            if let Ok(place) = place
-                && matches!(self.segments[place], Slot::File(_))
-            {
+            let Ok(place) = place else { continue };
+            let slot = &self.segments[place];
+            match (&indexed.outcome, slot) {
+                (Outcome::Index(index), Slot::Memory(_)) => {
+                    if let Some(counted) = self.counted_bytes.get_mut(place) {
+                        *counted += index.bytes() as u64;
+                        self.sealed_bytes += index.bytes() as u64;
+                    }
+                }
                 // Memory beside the files that retention counts.
-                self.file_indexes.add(&indexed);
-                continue;
+                (Outcome::Index(index), Slot::File(_)) if give(slot, index) => {
+                    write_down.push(slot.clone());
+                }
+                (Outcome::OfFile(index), Slot::File(_)) if !index.is_in_file() => {
+                    write_down.push(slot.clone());
+                }
+                (Outcome::Gone, Slot::File(stored))
+                    if stored.loaded().is_some() && has_room(&self.segments) =>
+                {
+                    indexer.index(slot);
+                }
+                _ => {}
             }
-            if let Some(counted) = place
-                .ok()
-                .and_then(|place| self.counted_bytes.get_mut(place))
-            {
-                *counted += indexed.bytes as u64;
-                self.sealed_bytes += indexed.bytes as u64;
-            }
+        }
+        if let Some(journal) = &mut self.journal {
+            write_down.iter().for_each(|slot| journal.indexed(slot));
         }
     }
 
@@ -689,7 +706,7 @@ impl LogWriter {
             && rows >= self.head.rows + unindexed_max
         {
             self.head.is_pending = true;
-            indexer.index(self.builder.segment(), Some(rows));
+            indexer.index_head(self.builder.segment(), rows);
         }
     }
 
@@ -700,10 +717,8 @@ impl LogWriter {
         if self.head.built.as_ref().is_none_or(has_rested) {
             self.index_head(1);
         }
-        if let Some(indexer) = &self.indexer
-            && let Some(segment) = self.file_indexes.next(&self.segments)
-        {
-            indexer.index(&segment, None);
+        if let Some(indexer) = &mut self.indexer {
+            indexer.index_file(&self.segments);
         }
     }
 
@@ -790,7 +805,8 @@ impl LogWriter {
             // Retention may have been faster.
             match place {
                 Ok(place) => {
-                    self.file_indexes.take_over(&self.segments[place], &slot);
+                    let old = &self.segments[place];
+                    hand_over(old, &slot, journal.as_mut(), self.indexer.as_mut());
                     if let Some(counted) = self.counted_bytes.get_mut(place) {
                         self.sealed_bytes -= *counted;
                         *counted = kept_bytes(&slot);
@@ -883,6 +899,26 @@ impl LogWriter {
         if has_changed {
             self.commit();
         }
+    }
+}
+
+/// A segment has become a file, or got an index there: what has been built for it goes on to be used, until it is in the
+/// file too.
+fn hand_over(old: &Slot, new: &Slot, journal: &mut dyn Journal, indexer: Option<&mut Indexer>) {
+    let Slot::File(stored) = new else { return };
+    if stored.indexed_rows() > 0 {
+        return;
+    }
+    let built = match old {
+        Slot::Memory(segment) => segment.index.get().cloned(),
+        Slot::File(_) => None,
+    };
+    if let Some(index) = built {
+        if give(new, &index) {
+            journal.indexed(new);
+        }
+    } else if let Some(indexer) = indexer {
+        indexer.index(new);
     }
 }
 

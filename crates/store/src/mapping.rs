@@ -9,6 +9,7 @@ use std::io;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use arrow_buffer::Buffer;
 use memmap2::{MmapMut, MmapOptions, MmapRaw};
 
 use crate::error::{Error, ErrorCode};
@@ -135,6 +136,17 @@ impl Region {
     fn at(&self, base: *mut u8) -> NonNull<u8> {
         // SAFETY: a region lies within its mapping, and no mapping starts at zero.
         unsafe { NonNull::new_unchecked(base.add(self.offset)) }
+    }
+
+    /// A region of a finished file as an Arrow buffer that keeps the mapping alive.
+    pub fn buffer(&self) -> Buffer {
+        if self.map.shared.is_some() || self.len == 0 {
+            return Buffer::from(Vec::<u8>::new());
+        }
+        let map = Arc::clone(&self.map) as Arc<dyn arrow_buffer::alloc::Allocation>;
+        // SAFETY: in bounds, nobody writes to a finished file or to its private mapping, which lives as long as the Arc;
+        // whatever the bytes are, they are initialized.
+        unsafe { Buffer::from_custom_allocation(self.export(), self.len, map) }
     }
 
     /// Bytes.

@@ -4,6 +4,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use crate::columns::DictionaryColumn;
+use crate::index::array::Array;
 use crate::shared::lock;
 use crate::sync::Mutex;
 
@@ -26,7 +27,7 @@ pub(crate) struct NamedCell {
 
 /// Numbers by text, by [`DictionaryColumn`], and by cell.
 #[derive(Default)]
-pub(crate) struct Names {
+pub struct Names {
     columns: [Mutex<HashMap<Box<str>, u32, FixedState>>; DictionaryColumn::COUNT],
     cells: Mutex<HashMap<NamedCell, u32, FixedState>>,
 }
@@ -37,7 +38,7 @@ impl Names {
         &self,
         column: DictionaryColumn,
         texts: impl ExactSizeIterator<Item = &'a str>,
-    ) -> Option<Box<[u32]>> {
+    ) -> Option<Array<u32>> {
         if texts.len() > TEXTS_OF_SEGMENT_MAX {
             return None;
         }
@@ -59,7 +60,7 @@ impl Names {
     pub(crate) fn cell_numbers(
         &self,
         cells: impl Iterator<Item = Option<NamedCell>>,
-    ) -> Option<Box<[u32]>> {
+    ) -> Option<Array<u32>> {
         let mut known = lock(&self.cells);
         let number = |cell: Option<NamedCell>| {
             let cell = cell?;

@@ -179,13 +179,13 @@ impl Segment {
         self.index.get().map(|index| &**index)
     }
 
-    /// Builds the index of a sealed segment that has none; returns its bytes.
-    pub(crate) fn ensure_index(&self, names: &Names) -> Option<usize> {
+    /// Builds the index of a sealed segment that has none.
+    pub(crate) fn ensure_index(&self, names: &Names) -> Option<&Arc<SegmentIndex>> {
         let rows = self.sealed()?.rows;
-        let index = self
-            .index
-            .get_or_init(|| Arc::new(SegmentIndex::build(self, rows, names)));
-        Some(index.bytes())
+        Some(
+            self.index
+                .get_or_init(|| Arc::new(SegmentIndex::build(self, rows, names))),
+        )
     }
 
     /// Bytes of memory now, index included.

@@ -50,7 +50,7 @@ pub struct Shared {
     segments: ArcSwap<Vec<Slot>>,
     /// Of the segment that is open, or was when this was built.
     head: ArcSwap<Option<HeadIndex>>,
-    names: Names,
+    names: Arc<Names>,
     /// Everything with a lower `seq` is visible.
     watermark: AtomicU64,
     /// What is missing.
@@ -88,7 +88,7 @@ impl Shared {
             areas: OnceLock::new(),
             segments: ArcSwap::default(),
             head: ArcSwap::default(),
-            names: Names::default(),
+            names: Arc::default(),
             watermark: AtomicU64::new(0),
             losses: Mutex::new(losses),
             holes: Mutex::default(),
@@ -110,6 +110,7 @@ impl Shared {
         Snapshot {
             segments: self.segments.load_full(),
             head: self.head.load_full(),
+            names: Arc::clone(&self.names),
             watermark,
         }
     }
@@ -127,7 +128,7 @@ impl Shared {
 
     /// Builds the index of a sealed segment that has none; returns its bytes, none of an open one.
     pub fn index_sealed(&self, segment: &Segment) -> Option<usize> {
-        segment.ensure_index(&self.names)
+        segment.ensure_index(&self.names).map(|index| index.bytes())
     }
 
     /// Builds the index of the first `rows` rows of the open segment, all of them published; returns its bytes.
@@ -136,6 +137,11 @@ impl Shared {
         let bytes = head.bytes();
         self.head.store(Arc::new(Some(head)));
         bytes
+    }
+
+    /// Numbers of texts and cells that hold for the whole recording.
+    pub(crate) fn names(&self) -> &Names {
+        &self.names
     }
 
     pub(crate) fn set_segments(&self, segments: Vec<Slot>) {
@@ -335,6 +341,7 @@ impl Progress {
 pub struct Snapshot {
     segments: Arc<Vec<Slot>>,
     head: Arc<Option<HeadIndex>>,
+    names: Arc<Names>,
     /// Every row with `seq` below this that retention has left is part of the snapshot.
     pub watermark: u64,
 }
@@ -360,11 +367,13 @@ impl Snapshot {
             .collect()
     }
 
-    /// Rows that an index covers. Files that nobody has looked at have none.
+    /// Rows that an index covers, be it in a file that nobody has looked at.
     pub fn indexed_rows(&self) -> u64 {
-        let files = self.segments.iter().filter_map(Slot::loaded_file);
-        let in_files = files.filter_map(|segment| segment.index());
-        let in_files: u64 = in_files.map(|index| index.rows() as u64).sum();
+        let in_files = self.segments.iter().map(|slot| match slot {
+            Slot::Memory(_) => 0,
+            Slot::File(stored) => stored.indexed_rows() as u64,
+        });
+        let in_files: u64 = in_files.sum();
         let parts = self.parts_where(|_| false);
         let indexed = parts.iter().filter(|part| part.index.is_some());
         in_files + indexed.map(|part| part.rows.len() as u64).sum::<u64>()
@@ -387,7 +396,8 @@ impl Snapshot {
             {
                 return None;
             }
-            slot.segment().map(|segment| (segment, rows))
+            slot.indexed_segment(&self.names)
+                .map(|segment| (segment, rows))
         })
     }
 

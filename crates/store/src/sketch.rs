@@ -48,18 +48,18 @@ impl Sketch {
         }
     }
 
-    /// Adds everything that was added to another, given as what it came to.
-    pub fn merge_buckets(&mut self, buckets: &[Bucket]) {
-        for bucket in buckets {
+    /// Adds everything that was added to another, given as what it came to, as [`Bucket::packed`].
+    pub fn merge_buckets(&mut self, buckets: &[u64]) {
+        for bucket in buckets.iter().copied().map(Bucket::of) {
             self.add_count(bucket.number, bucket.count.into());
         }
     }
 
-    /// What was added, in little memory and ascending; none with more than 2^32 values in a bucket.
-    pub fn to_buckets(&self) -> Option<Box<[Bucket]>> {
+    /// What was added, in little memory and ascending, as [`Bucket::packed`]; none with more than 2^32 values in a bucket.
+    pub fn to_buckets(&self) -> Option<Vec<u64>> {
         let bucket = |(number, count)| {
             let count = u32::try_from(count).ok()?;
-            Some(Bucket { number, count })
+            Some(Bucket { number, count }.packed())
         };
         self.buckets().map(bucket).collect()
     }
@@ -124,18 +124,19 @@ pub struct MergedQuantiles {
 const DENSE_BUCKETS_MAX: usize = 128 << FRACTION_BITS;
 
 /// Of a cache line of 64 bytes.
-const BUCKETS_OF_LINE: usize = 64 / size_of::<Bucket>();
+const BUCKETS_OF_LINE: usize = 64 / size_of::<u64>();
 
 impl MergedQuantiles {
     /// [`Sketch::quantile`] of `sketch` and `runs` merged; each of the runs is what [`Sketch::to_buckets`] gave.
-    pub fn quantile(&mut self, sketch: &Sketch, runs: &[&[Bucket]], q: f64) -> Option<f64> {
+    pub fn quantile(&mut self, sketch: &Sketch, runs: &[&[u64]], q: f64) -> Option<f64> {
         let (mut lowest, mut highest) = (i32::MAX, i32::MIN);
         for run in runs {
             // The first would do; but to ask one of each cache line loads all lines at once instead of one by one below.
             for line in run.chunks(BUCKETS_OF_LINE) {
-                lowest = lowest.min(line[0].number);
+                lowest = lowest.min(Bucket::of(line[0]).number);
             }
-            highest = run.last().map_or(highest, |last| highest.max(last.number));
+            let last = run.last().map(|&last| Bucket::of(last).number);
+            highest = last.map_or(highest, |last| highest.max(last));
         }
         for (number, _) in sketch.buckets() {
             lowest = lowest.min(number);
@@ -144,7 +145,8 @@ impl MergedQuantiles {
         if lowest > highest {
             return None;
         }
-        let listed = runs.iter().flat_map(|run| run.iter());
+        let listed = runs.iter().flat_map(|run| run.iter().copied());
+        let listed = listed.map(Bucket::of);
         let listed = listed.map(|bucket| (bucket.number, u64::from(bucket.count)));
         let buckets = listed.chain(sketch.buckets());
         let width = i64::from(highest) - i64::from(lowest) + 1;
@@ -158,7 +160,7 @@ impl MergedQuantiles {
         self.counts.clear();
         self.counts.resize(width as usize, 0);
         for run in runs {
-            for bucket in *run {
+            for bucket in run.iter().copied().map(Bucket::of) {
                 self.counts[(bucket.number - lowest) as usize] += u64::from(bucket.count);
             }
         }
@@ -187,6 +189,35 @@ pub struct Bucket {
     pub count: u32,
 }
 
+/// Bits of a packed bucket's count; its number is above them.
+const COUNT_BITS: u32 = 32;
+
+/// The bucket of the highest finite value.
+const NUMBER_MAX: i32 = bucket_of_bits(f64::MAX.to_bits(), 0);
+
+impl Bucket {
+    /// Both numbers in one that ascends with the values.
+    pub fn packed(self) -> u64 {
+        // Of numbers of two signs the order is that of unsigned ones with the upper bit inverted.
+        let number = self.number as u32 ^ 1 << (u32::BITS - 1);
+        u64::from(number) << COUNT_BITS | u64::from(self.count)
+    }
+
+    /// The reverse of [`Bucket::packed`].
+    #[inline]
+    pub fn of(packed: u64) -> Self {
+        Self {
+            number: ((packed >> COUNT_BITS) as u32 ^ 1 << (u32::BITS - 1)) as i32,
+            count: packed as u32,
+        }
+    }
+
+    /// Whether a finite value may be here, and one is.
+    pub(crate) fn is_sound(self) -> bool {
+        (-NUMBER_MAX..=NUMBER_MAX).contains(&self.number) && self.count > 0
+    }
+}
+
 /// The index, from 0, of the value at quantile `q` of `count` values in order; none of no values.
 pub fn nearest_rank(q: f64, count: u64) -> Option<u64> {
     (count > 0).then(|| ((q * count as f64).ceil() as u64).clamp(1, count) - 1)
@@ -204,10 +235,14 @@ fn bucket_of(value: f64) -> i32 {
     } else {
         (magnitude.to_bits(), 0)
     };
-    let place = (bits >> (f64::MANTISSA_DIGITS - 1 - FRACTION_BITS)) as i32;
-    // From 1 on, whatever the exponent.
-    let bucket = place + ((SUBNORMAL_SCALE_BITS - scale) << FRACTION_BITS) + 1;
+    let bucket = bucket_of_bits(bits, scale);
     if value < 0.0 { -bucket } else { bucket }
+}
+
+/// From 1 on, whatever the exponent: the bucket of a positive float, of which `scale` has been added to the exponent.
+const fn bucket_of_bits(bits: u64, scale: i32) -> i32 {
+    let place = (bits >> (f64::MANTISSA_DIGITS - 1 - FRACTION_BITS)) as i32;
+    place + ((SUBNORMAL_SCALE_BITS - scale) << FRACTION_BITS) + 1
 }
 
 /// The value that is relatively as near to the bucket's one end as to its other.

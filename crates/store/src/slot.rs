@@ -3,8 +3,11 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use crate::error::Error;
 use crate::event_id::EventId;
+use crate::index::SegmentIndex;
 use crate::loss::{LossCause, LossRange};
+use crate::names::Names;
 use crate::segment::{ProducerRange, Segment};
 
 /// What is known of a sealed segment without looking at its rows.
@@ -60,6 +63,22 @@ pub trait StoredSegment: Send + Sync {
     /// The segment, if it has been asked for.
     fn loaded(&self) -> Option<&Arc<Segment>>;
 
+    /// As [`StoredSegment::segment`], with its index if that is in a file too.
+    fn indexed_segment(&self, names: &Names) -> Option<&Arc<Segment>>;
+
+    /// The index, mapped and checked; none when there is no whole one in a file.
+    fn read_index(&self, names: &Names) -> Option<SegmentIndex>;
+
+    /// Writes down the index that the segment has in memory; gives the same segment with the index in its file. With
+    /// `sync`, that is on the disk before it takes the place of another.
+    ///
+    /// # Errors
+    /// `IO`; the files are as they were then.
+    fn write_index(&self, sync: bool, names: &Names) -> Result<Arc<dyn StoredSegment>, Error>;
+
+    /// Rows that an index covers, in memory or in a file.
+    fn indexed_rows(&self) -> usize;
+
     /// Whether it has been asked for and found damaged.
     fn is_damaged(&self) -> bool;
 
@@ -101,11 +120,11 @@ impl Slot {
         }
     }
 
-    /// The segment of a file that somebody has looked at.
-    pub fn loaded_file(&self) -> Option<&Arc<Segment>> {
+    /// As [`Slot::segment`], with its index if that is in a file.
+    pub(crate) fn indexed_segment(&self, names: &Names) -> Option<&Arc<Segment>> {
         match self {
-            Self::Memory(_) => None,
-            Self::File(stored) => stored.loaded(),
+            Self::Memory(segment) => Some(segment),
+            Self::File(stored) => stored.indexed_segment(names),
         }
     }
 
@@ -113,7 +132,7 @@ impl Slot {
     pub fn memory_bytes(&self) -> usize {
         match self {
             Self::Memory(segment) => segment.used_bytes(),
-            Self::File(_) => 0,
+            Self::File(stored) => stored.loaded().map_or(0, |segment| segment.used_bytes()),
         }
     }
 

@@ -234,7 +234,7 @@ impl<'a> Accumulator<'a> {
             (accumulator, Known::Numbers(path)) => {
                 for (cell, numbers) in path.numbers() {
                     if let CellGroup::Matches(group) = groups[cell] {
-                        accumulator.add_cell(group as usize, path, numbers);
+                        accumulator.add_cell(group as usize, path, &numbers);
                     }
                 }
             }
@@ -244,9 +244,9 @@ impl<'a> Accumulator<'a> {
 
     fn add_cell(&mut self, group: usize, path: &'a CellPath, numbers: &CellNumbers) {
         match self {
-            Self::Count(counts) => counts[group] += numbers.count,
+            Self::Count(counts) => counts[group] += u64::from(numbers.count),
             Self::Sum(sums) | Self::Average(sums) => {
-                sums[group].count += numbers.count;
+                sums[group].count += u64::from(numbers.count);
                 sums[group].add_int(numbers.sum);
             }
             Self::Min(extremes) => lower(&mut extremes[group], Number::Int(numbers.min.into())),

@@ -64,11 +64,11 @@ impl<'a> CellsOfPart<'a> {
 
     /// Whether the rows of a cell match the filter.
     pub(crate) fn matches(&self, cell: u32) -> bool {
-        let key = &self.cells.keys()[cell as usize];
+        let key = self.cells.key(cell);
         let types = self.event_types.as_ref();
         let condition = self.aggregate.filter.condition.as_ref();
         types.is_none_or(|codes| codes.contains(&key.event_type))
-            && condition.is_none_or(|condition| holds(condition, key, self.rows))
+            && condition.is_none_or(|condition| holds(condition, &key, self.rows))
     }
 
     /// What is known of cells, whose groups are given, for each aggregation; none when that is not all.

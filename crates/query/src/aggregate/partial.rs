@@ -114,7 +114,7 @@ impl<'a> Partial<'a> {
     /// The groups of all cells.
     fn groups_of_cells(&mut self, cells: &CellsOfPart<'_>) -> Result<Vec<CellGroup>, Error> {
         let numbers = cells.cells.numbers();
-        let count = cells.cells.keys().len();
+        let count = cells.cells.len();
         let known = |&number: &u32| self.group_of_cell.get(number as usize).copied();
         let mut groups: Vec<CellGroup> = match numbers {
             Some(numbers) => numbers
@@ -155,9 +155,7 @@ impl<'a> Partial<'a> {
         let mut codes = vec![Vec::new(); self.keys.len()];
         for (key, codes) in self.keys.iter_mut().zip(&mut codes) {
             key.enter(cells.rows);
-            let keys = matching
-                .iter()
-                .map(|&cell| &cells.cells.keys()[cell as usize]);
+            let keys = matching.iter().map(|&cell| cells.cells.key(cell));
             key.codes_of_cells(cells.rows, keys, codes)?;
         }
         let values: Vec<usize> = self.keys.iter().map(|key| key.values.len()).collect();

@@ -1,6 +1,6 @@
 //! Estimated quantiles by group.
 
-use kinescope_store::sketch::{Bucket, MergedQuantiles, Sketch};
+use kinescope_store::sketch::{MergedQuantiles, Sketch};
 
 /// Runs that wait, at most, so that an aggregate of many segments is bounded in memory.
 const RUNS_MAX: usize = 1 << 20;
@@ -10,7 +10,7 @@ pub(crate) struct Quantiles<'a> {
     q: f64,
     sketches: Vec<Sketch>,
     /// What indexes know of some rows of a group; besides what is in its sketch.
-    runs: Vec<(u32, &'a [Bucket])>,
+    runs: Vec<(u32, &'a [u64])>,
 }
 
 impl<'a> Quantiles<'a> {
@@ -31,7 +31,7 @@ impl<'a> Quantiles<'a> {
     }
 
     /// Adds what [`Sketch::to_buckets`] gave.
-    pub(crate) fn add_run(&mut self, group: usize, buckets: &'a [Bucket]) {
+    pub(crate) fn add_run(&mut self, group: usize, buckets: &'a [u64]) {
         if self.runs.len() == RUNS_MAX {
             for (group, buckets) in self.runs.drain(..) {
                 self.sketches[group as usize].merge_buckets(buckets);

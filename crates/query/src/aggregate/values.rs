@@ -243,10 +243,10 @@ impl Coder {
     ///
     /// # Errors
     /// As [`Values::code`].
-    pub(crate) fn codes_of_cells<'c>(
+    pub(crate) fn codes_of_cells(
         &mut self,
         rows: Rows<'_>,
-        cells: impl Iterator<Item = &'c CellKey>,
+        cells: impl Iterator<Item = CellKey>,
         codes: &mut Vec<u32>,
     ) -> Result<(), Error> {
         codes.clear();

@@ -213,7 +213,7 @@ impl<'a> OwnPart<'a> {
             return None;
         }
         let unclosed = index.calls.unclosed(self.pid).iter().rev();
-        Some(unclosed.map(|&(_, row)| self.at(row as usize)).collect())
+        Some(unclosed.map(|&row| self.at(row as usize)).collect())
     }
 
     /// Bounds of the times of the process's events, if they do not decrease from row to row; of no events an empty range.

@@ -1,6 +1,6 @@
 //! Keeps a log on disk while it is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -27,7 +27,7 @@ use crate::producer_numbers::FIRST_IMPORT;
 use crate::segment::Segment;
 use crate::segment_builder::{SegmentBuilder, SegmentLimits};
 use crate::shared::Shared;
-use crate::slot::Slot;
+use crate::slot::{Slot, StoredSegment};
 
 /// After there was no space, the time until the disk is tried again.
 const RETRY_SPACE: Duration = Duration::from_millis(100);
@@ -45,6 +45,10 @@ pub(crate) struct DiskJournal {
     /// Heads whose segments are not yet files, by base; the last may be open.
     pub(crate) heads: BTreeMap<u64, Arc<Head>>,
     pub(crate) sealer: Sealer,
+    /// Bytes of the files of each sealed segment, by base.
+    pub(crate) file_bytes: HashMap<u64, u64>,
+    /// Of all of them.
+    pub(crate) sealed_bytes: u64,
     pub(crate) live: Option<Live>,
     /// Sent to the sealer after the next commit.
     pub(crate) after_commit: Vec<Job>,
@@ -95,9 +99,19 @@ impl DiskJournal {
 
     fn count_disk_bytes(&self) {
         let heads: u64 = self.heads.values().map(|head| head.disk_bytes()).sum();
-        let sealed = self.sealer.done.sealed_bytes.load(Ordering::Relaxed);
         let counters = &self.shared.counters;
-        counters.disk_bytes.store(heads + sealed, Ordering::Relaxed);
+        counters
+            .disk_bytes
+            .store(heads + self.sealed_bytes, Ordering::Relaxed);
+    }
+
+    /// A segment's files have so many bytes now.
+    fn count_file(&mut self, base_seq: u64, bytes: u64) {
+        let before = match bytes {
+            0 => self.file_bytes.remove(&base_seq),
+            _ => self.file_bytes.insert(base_seq, bytes),
+        };
+        self.sealed_bytes = self.sealed_bytes + bytes - before.unwrap_or(0);
     }
 
     fn set_synced_files(&self) {
@@ -193,10 +207,10 @@ impl Journal for DiskJournal {
     fn store_now(&mut self, segment: &Arc<Segment>, last_append: i64) -> Result<Slot, Error> {
         let sync = self.shared.options.durability != Durability::Process;
         let stored = Stored::write(&self.directory, segment, last_append, sync)
-            .and_then(|stored| stored.map_own().map(|()| stored));
+            .and_then(|stored| stored.map_own(self.shared.names()).map(|()| stored));
         match stored {
             Ok(stored) => {
-                count_stored(&self.sealer, &stored);
+                self.count_file(segment.base_seq, stored.disk_bytes());
                 self.commit.list_version += 1;
                 Ok(Slot::File(Arc::new(stored)))
             }
@@ -228,13 +242,7 @@ impl Journal for DiskJournal {
         let base_seq = slot.base_seq();
         self.commit.list_version += 1;
         self.after_commit.push(Job::RemoveSegment(base_seq));
-        if let Slot::File(stored) = slot {
-            let bytes = stored.disk_bytes();
-            self.sealer
-                .done
-                .sealed_bytes
-                .fetch_sub(bytes, Ordering::Relaxed);
-        }
+        self.count_file(base_seq, 0);
         if self.heads.remove(&base_seq).is_some() {
             let path = self.directory.segment_file(base_seq, Kind::Head);
             self.after_commit.push(Job::Remove(path));
@@ -309,11 +317,7 @@ impl Journal for DiskJournal {
             let base_seq = slot.base_seq();
             self.commit.list_version += 1;
             if let Slot::File(file) = slot {
-                let bytes = file.disk_bytes();
-                self.sealer
-                    .done
-                    .sealed_bytes
-                    .fetch_add(bytes, Ordering::Relaxed);
+                self.count_file(base_seq, file.disk_bytes());
             }
             if self.heads.remove(&base_seq).is_some() {
                 let path = self.directory.segment_file(base_seq, Kind::Head);
@@ -322,6 +326,12 @@ impl Journal for DiskJournal {
             }
         }
         stored
+    }
+
+    fn indexed(&mut self, slot: &Slot) {
+        if let Slot::File(stored) = slot {
+            self.sealer.send(Job::Index(Arc::clone(stored)));
+        }
     }
 
     fn begin(&mut self, sequence_floor: u64) -> Result<(), Error> {
@@ -408,13 +418,4 @@ fn random_session() -> u64 {
     let fallback = super::directory::wall_now_ns() as u64 ^ u64::from(std::process::id()) << 48;
     let number = random(&mut bytes).map_or(fallback, |()| u64::from_le_bytes(bytes));
     number.max(1)
-}
-
-/// What a stored segment that was there before adds to the bytes of all.
-pub(crate) fn count_stored(sealer: &Sealer, stored: &Stored) {
-    use crate::slot::StoredSegment;
-    sealer
-        .done
-        .sealed_bytes
-        .fetch_add(stored.disk_bytes(), Ordering::Relaxed);
 }

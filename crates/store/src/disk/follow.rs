@@ -16,7 +16,7 @@ use super::head::Head;
 use super::losses;
 use super::stored::Stored;
 use crate::error::Error;
-use crate::index::indexer::{FileIndexes, Indexer};
+use crate::index::indexer::Indexer;
 use crate::loss::{LossCause, LossLog, LossRange};
 use crate::options::StoreOptions;
 use crate::segment::{Bounds, ProducerRange, Sealed, Segment};
@@ -65,7 +65,6 @@ pub(crate) struct Follower {
     damaged: Option<(u64, u64)>,
     /// Without it, queries look at columns.
     indexer: Option<Indexer>,
-    file_indexes: FileIndexes,
 }
 
 impl Follower {
@@ -108,7 +107,6 @@ impl Follower {
             open: None,
             damaged: None,
             indexer: Indexer::start(&shared).ok(),
-            file_indexes: FileIndexes::default(),
         };
         follower.take(commit.unwrap_or(Commit {
             next_seq: u64::MAX >> 2,
@@ -140,13 +138,12 @@ impl Follower {
 
     /// Has the next file indexed that somebody has looked at.
     fn index(&mut self) {
-        let Some(indexer) = &self.indexer else { return };
-        for indexed in indexer.indexed() {
-            self.file_indexes.add(&indexed);
-        }
-        if let Some(segment) = self.file_indexes.next(&self.slots) {
-            indexer.index(&segment, None);
-        }
+        let Some(indexer) = &mut self.indexer else {
+            return;
+        };
+        // The segments have theirs already.
+        drop(indexer.indexed());
+        indexer.index_file(&self.slots);
     }
 
     /// Takes over what has been committed since; true if anything has.

@@ -1,22 +1,35 @@
 //! The file beside a sealed segment: named sections, each checked on its own.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use super::codec::{Decoder, Encoder};
-use super::directory::read_bounded;
-use crate::segment::ProducerRange;
+use crate::index::file::{Sink, Source};
+use crate::index::{SECTIONS, SegmentIndex};
+use crate::mapping::FileMap;
+use crate::names::Names;
+use crate::segment::{ProducerRange, Segment};
 use crate::slot::Summary;
 
 const MAGIC: &[u8; 8] = b"KSINDEX1";
-/// No index is longer: it is read as a whole.
-const MAX_BYTES: u64 = 1 << 30;
+const HEAD_BYTES: usize = 16;
+/// In front of a section: its name and its length.
+const PREFIX_BYTES: usize = 16;
+const CRC_BYTES: usize = 4;
+/// No section that is read as a whole is longer.
+const READ_MAX_BYTES: u64 = 64 << 20;
 const SECTIONS_MAX: u32 = 1024;
 /// What a block of the .arrow file's checksums covers.
 pub(crate) const BLOCK_BYTES: usize = 1 << 20;
 const SUMMARY: &[u8; 8] = b"summary\0";
 const BLOCKS: &[u8; 8] = b"blocks\0\0";
 const IDS: &[u8; 8] = b"ids\0\0\0\0\0";
+/// Sections that are read when the file is opened.
+const READ_SECTIONS: [&[u8; 8]; 3] = [SUMMARY, BLOCKS, IDS];
+/// What is read and written at once.
+const READ_BYTES: usize = 4 << 10;
+const WRITE_BYTES: usize = 256 << 10;
 
 /// What is known of a sealed segment's file.
 #[derive(Clone, Debug)]
@@ -28,8 +41,19 @@ pub(crate) struct Index {
     pub(crate) blocks: Vec<u32>,
 }
 
+/// An index file that has been opened.
+pub(crate) struct IndexFile {
+    pub(crate) index: Index,
+    /// Bytes.
+    pub(crate) len: u64,
+    /// What queries look at, as first byte and end; none when it is not there. Nothing of it has been read.
+    sections: Option<[(u64, u64); SECTIONS.len()]>,
+    file: File,
+}
+
 impl Index {
-    pub(crate) fn encode(&self, recording: &[u8; 16]) -> Vec<u8> {
+    /// The file's first sections, of `count` in all.
+    fn encode(&self, recording: &[u8; 16], count: usize) -> Vec<u8> {
         let Summary {
             base_seq,
             rows,
@@ -60,18 +84,13 @@ impl Index {
                 .u64(range.first)
                 .u64(range.last);
         }
-        let sections = [
-            (SUMMARY, summary),
-            (BLOCKS, blocks.plain()),
-            (IDS, ids.plain()),
-        ];
-        let mut file = Encoder::default()
-            .bytes(MAGIC)
-            .u32(sections.len() as u32)
-            .checked();
-        for (name, body) in sections {
+        let mut file = Encoder::default().bytes(MAGIC).u32(count as u32).checked();
+        for (name, body) in READ_SECTIONS
+            .iter()
+            .zip([summary, blocks.plain(), ids.plain()])
+        {
             let section = Encoder::default()
-                .bytes(name)
+                .bytes(*name)
                 .u64(body.len() as u64)
                 .bytes(&body)
                 .checked();
@@ -80,30 +99,39 @@ impl Index {
         file
     }
 
-    /// `None` for anything that is not the index of this recording's segment at `base_seq`.
-    pub(crate) fn decode(bytes: &[u8], recording: &[u8; 16], base_seq: u64) -> Option<Self> {
-        let mut head = Decoder::of_checked(bytes, 12)?;
-        if head.array()? != *MAGIC {
-            return None;
-        }
-        let count = head.u32().filter(|count| *count <= SECTIONS_MAX)?;
-        let mut rest = &bytes[16..];
-        let (mut summary, mut blocks, mut ids) = (None, None, None);
-        for _ in 0..count {
-            let mut section = Decoder::new(rest);
-            let name = section.array::<8>()?;
-            let len = usize::try_from(section.u64()?).ok()?;
-            let body = section.bytes(len)?;
-            Decoder::of_checked(rest, 16 + len)?;
-            rest = &rest[20 + len..];
-            match &name {
-                SUMMARY => summary = Some(Decoder::new(body)),
-                BLOCKS => blocks = Some(Decoder::new(body)),
-                IDS => ids = Some(Decoder::new(body)),
-                _ => {}
+    /// Writes a new file, with what queries look at as far as that is there. Gives its length.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn write(
+        &self,
+        recording: &[u8; 16],
+        queries: Option<&SegmentIndex>,
+        file: &File,
+    ) -> io::Result<u64> {
+        let mut to = BufWriter::with_capacity(WRITE_BYTES, file);
+        let of_queries = queries.map_or(0, |_| SECTIONS.len());
+        let first = self.encode(recording, READ_SECTIONS.len() + of_queries);
+        to.write_all(&first)?;
+        let mut at = first.len() as u64;
+        if let Some(queries) = queries {
+            for (number, name) in SECTIONS.iter().enumerate() {
+                at = write_section(name, at, &mut to, &|sink| queries.write(number, sink))?;
             }
         }
-        let (mut summary, mut blocks, mut ids) = (summary?, blocks?, ids?);
+        to.flush()?;
+        Ok(at)
+    }
+
+    /// `None` for anything that is not the index of this recording's segment at `base_seq`.
+    fn decode(
+        [summary, blocks, ids]: &[Option<Vec<u8>>; 3],
+        recording: &[u8; 16],
+        base_seq: u64,
+    ) -> Option<Self> {
+        let mut summary = Decoder::new(summary.as_ref()?);
+        let mut blocks = Decoder::new(blocks.as_ref()?);
+        let mut ids = Decoder::new(ids.as_ref()?);
         if summary.array()? != *recording || summary.u64()? != base_seq {
             return None;
         }
@@ -140,13 +168,157 @@ impl Index {
         (rows > 0 && is_whole && ends).then_some(index)
     }
 
-    /// As [`Index::decode`], from a file; its length too.
-    pub(crate) fn read(
+    /// Whether both speak of the same .arrow file.
+    fn is_of_same_file(&self, other: &Self) -> bool {
+        self.summary.base_seq == other.summary.base_seq
+            && self.summary.rows == other.summary.rows
+            && self.arrow_bytes == other.arrow_bytes
+            && self.blocks == other.blocks
+    }
+}
+
+/// Writes a section that starts `at` this byte of the file; gives where the next one starts.
+fn write_section(
+    name: &[u8; 8],
+    at: u64,
+    to: &mut impl Write,
+    write: &dyn Fn(&mut Sink<'_>),
+) -> io::Result<u64> {
+    let start = at + PREFIX_BYTES as u64;
+    let mut measured = Sink::new(start, None);
+    write(&mut measured);
+    let (end, _) = measured.finish()?;
+    let mut sink = Sink::new(at, Some(to));
+    sink.raw(name);
+    sink.raw(&(end - start).to_le_bytes());
+    write(&mut sink);
+    let (end, crc) = sink.finish()?;
+    to.write_all(&crc.to_le_bytes())?;
+    Ok(end + CRC_BYTES as u64)
+}
+
+impl IndexFile {
+    /// Opens a file and reads what is needed of every segment, and nothing of what queries look at. `None` when it is not
+    /// the index of this recording's segment at `base_seq`.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn open(
         path: &Path,
         recording: &[u8; 16],
         base_seq: u64,
-    ) -> io::Result<Option<(Self, u64)>> {
-        let bytes = read_bounded(path, MAX_BYTES)?;
-        Ok(Self::decode(&bytes, recording, base_seq).map(|index| (index, bytes.len() as u64)))
+    ) -> io::Result<Option<Self>> {
+        let file = File::open(path)?;
+        let len = file.metadata()?.len();
+        let mut reader = BufReader::with_capacity(READ_BYTES, &file);
+        let Some((read, sections)) = read_sections(&mut reader, len)? else {
+            return Ok(None);
+        };
+        drop(reader);
+        let index = Index::decode(&read, recording, base_seq);
+        Ok(index.map(|index| Self {
+            index,
+            len,
+            sections,
+            file,
+        }))
+    }
+
+    /// Whether there is something that queries look at.
+    pub(crate) fn has_queries(&self) -> bool {
+        self.sections.is_some()
+    }
+
+    /// Maps what queries look at, checked, if it is there and is that of the segment whose .arrow file `index` tells of.
+    pub(crate) fn queries(
+        &self,
+        index: &Index,
+        segment: &Segment,
+        names: &Names,
+    ) -> Option<SegmentIndex> {
+        let sections = self
+            .sections
+            .filter(|_| self.index.is_of_same_file(index))?;
+        let map = FileMap::finished(&self.file, usize::try_from(self.len).ok()?).ok()?;
+        let is_whole = |&(start, end): &(u64, u64)| {
+            let from = start as usize - PREFIX_BYTES;
+            let len = (end - start) as usize + PREFIX_BYTES;
+            Decoder::of_checked(&map.bytes()[from..], len).is_some()
+        };
+        if !sections.iter().all(is_whole) {
+            return None;
+        }
+        let sections = sections.map(|(start, end)| Source::new(&map, start as usize, end as usize));
+        SegmentIndex::read(sections, segment, names)
+    }
+}
+
+type Sections = (
+    [Option<Vec<u8>>; READ_SECTIONS.len()],
+    Option<[(u64, u64); SECTIONS.len()]>,
+);
+
+/// The bodies of sections that are read, as far as the file reaches, and where those are that queries look at. `None` when
+/// one that is read is damaged.
+fn read_sections(reader: &mut BufReader<&File>, len: u64) -> io::Result<Option<Sections>> {
+    let mut read: [Option<Vec<u8>>; READ_SECTIONS.len()] = Default::default();
+    let mut places = [None; SECTIONS.len()];
+    let Some(head) = exactly::<HEAD_BYTES>(reader)? else {
+        return Ok(None);
+    };
+    let head = Decoder::of_checked(&head, HEAD_BYTES - CRC_BYTES);
+    let head = head.and_then(|mut head| Some((head.array()?, head.u32()?)));
+    let Some((_, count)) = head.filter(|(magic, count)| magic == MAGIC && *count <= SECTIONS_MAX)
+    else {
+        return Ok(None);
+    };
+    let mut at = HEAD_BYTES as u64;
+    for _ in 0..count {
+        let Some(prefix) = exactly::<PREFIX_BYTES>(reader)? else {
+            break;
+        };
+        let (name, body) = prefix.split_at(8);
+        let body = body
+            .first_chunk()
+            .map_or(u64::MAX, |len| u64::from_le_bytes(*len));
+        let start = at + PREFIX_BYTES as u64;
+        let Some(end) = start
+            .checked_add(body)
+            .filter(|end| *end + CRC_BYTES as u64 <= len)
+        else {
+            break;
+        };
+        at = end + CRC_BYTES as u64;
+        if let Some(number) = READ_SECTIONS.iter().position(|own| *own == name) {
+            if body > READ_MAX_BYTES {
+                return Ok(None);
+            }
+            let mut section = prefix.to_vec();
+            section.resize(PREFIX_BYTES + body as usize + CRC_BYTES, 0);
+            reader.read_exact(&mut section[PREFIX_BYTES..])?;
+            if Decoder::of_checked(&section, PREFIX_BYTES + body as usize).is_none() {
+                return Ok(None);
+            }
+            section.truncate(PREFIX_BYTES + body as usize);
+            read[number] = Some(section.split_off(PREFIX_BYTES));
+            continue;
+        }
+        if let Some(number) = SECTIONS.iter().position(|own| *own == name) {
+            places[number] = Some((start, end));
+        }
+        reader.seek_relative((at - start) as i64)?;
+    }
+    let places = places.into_iter().collect::<Option<Vec<_>>>();
+    let places = places.and_then(|places| places.try_into().ok());
+    Ok(Some((read, places)))
+}
+
+/// The next bytes; none at the end of the file.
+fn exactly<const N: usize>(reader: &mut impl Read) -> io::Result<Option<[u8; N]>> {
+    let mut bytes = [0; N];
+    match reader.read_exact(&mut bytes) {
+        Ok(()) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
     }
 }

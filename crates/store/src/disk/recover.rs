@@ -12,7 +12,7 @@ use kinescope_ring::{Definitions, Ring};
 use super::commit::{Commit, State};
 use super::contexts;
 use super::directory::{Directory, Kind, Probe, boot_id, wall_now_ns};
-use super::disk_journal::{Begin, DiskJournal, Handles, count_stored};
+use super::disk_journal::{Begin, DiskJournal, Handles};
 use super::durable::{Durable, DurableFile};
 use super::head::{Closed, Head};
 use super::lock::Lock;
@@ -419,12 +419,16 @@ impl Opening {
         let mut loss_file =
             LossFile::open(&directory, basis.commit.losses).map_err(io("losses"))?;
         holes.iter().for_each(|hole| loss_file.push(hole));
-        let sealer = Sealer::start(directory.clone(), durability != Durability::Process)?;
-        for part in &parts {
-            if let Part::Stored(stored) = part {
-                count_stored(&sealer, stored);
-            }
-        }
+        let sealer = Sealer::start(
+            directory.clone(),
+            Arc::clone(&shared),
+            durability != Durability::Process,
+        )?;
+        let stored = parts.iter().filter_map(|part| match part {
+            Part::Stored(stored) => Some((stored.summary().base_seq, stored.disk_bytes())),
+            Part::Rolled(..) => None,
+        });
+        let file_bytes: HashMap<u64, u64> = stored.collect();
         let handles = Arc::<OnceLock<Handles>>::default();
         let dead = basis.commit;
         let mut journal = DiskJournal {
@@ -439,6 +443,8 @@ impl Opening {
             sequences,
             heads: BTreeMap::new(),
             sealer,
+            sealed_bytes: file_bytes.values().sum(),
+            file_bytes,
             live: None,
             after_commit: Vec::new(),
             no_space_since: None,

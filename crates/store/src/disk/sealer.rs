@@ -12,12 +12,16 @@ use super::directory::Directory;
 use super::stored::Stored;
 use crate::error::Error;
 use crate::segment::Segment;
-use crate::slot::Slot;
+use crate::shared::Shared;
+use crate::slot::{Slot, StoredSegment};
 
 /// Between attempts to write a segment for which there was no space.
 const RETRY: Duration = Duration::from_millis(100);
 /// Attempts that a recording which is being closed makes.
 const LAST_ATTEMPTS: u32 = 3;
+/// Rows of segments that wait, from which on they are written without an index: that takes longer than writing, and what
+/// is written need not be recovered. The index comes later then.
+const LAG_ROWS: usize = 2_500_000;
 
 pub(crate) enum Job {
     /// Make files of a segment, of which `stranded_bytes` are nowhere but in memory.
@@ -26,6 +30,8 @@ pub(crate) enum Job {
         last_append: i64,
         stranded_bytes: u64,
     },
+    /// Write down the index that a segment in a file has in memory.
+    Index(Arc<dyn StoredSegment>),
     /// A file is of no use any more.
     Remove(PathBuf),
     /// A segment's files are of no use any more.
@@ -35,11 +41,9 @@ pub(crate) enum Job {
 /// What the thread has done, for the log's writer.
 #[derive(Default)]
 pub(crate) struct Done {
-    stored: Mutex<Vec<Arc<Stored>>>,
+    stored: Mutex<Vec<Arc<dyn StoredSegment>>>,
     /// Bytes of segments that are in memory only.
     pub(crate) stranded_bytes: AtomicU64,
-    /// Bytes of sealed files, and of those that are gone subtracted.
-    pub(crate) sealed_bytes: AtomicU64,
     has_stored: std::sync::atomic::AtomicBool,
 }
 
@@ -50,12 +54,12 @@ impl Done {
             return Vec::new();
         }
         let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
-        stored.drain(..).map(|stored| Slot::File(stored)).collect()
+        stored.drain(..).map(Slot::File).collect()
     }
 
-    fn push(&self, stored: Stored) {
+    fn push(&self, stored: Arc<dyn StoredSegment>) {
         let mut all = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
-        all.push(Arc::new(stored));
+        all.push(stored);
         self.has_stored.store(true, Ordering::Release);
     }
 }
@@ -72,11 +76,16 @@ impl Sealer {
     ///
     /// # Errors
     /// `IO` when no thread can be started.
-    pub(crate) fn start(directory: Directory, sync: bool) -> Result<Self, Error> {
+    pub(crate) fn start(
+        directory: Directory,
+        shared: Arc<Shared>,
+        sync: bool,
+    ) -> Result<Self, Error> {
         let (jobs, receiver) = unbounded();
         let done = Arc::<Done>::default();
         let worker = Worker {
             directory,
+            shared,
             sync,
             done: Arc::clone(&done),
             waiting: Vec::new(),
@@ -117,6 +126,7 @@ impl Drop for Sealer {
 
 struct Worker {
     directory: Directory,
+    shared: Arc<Shared>,
     sync: bool,
     done: Arc<Done>,
     /// Segments for which there was no space, the oldest first.
@@ -132,17 +142,10 @@ impl Worker {
                 jobs.recv_timeout(RETRY)
             };
             match job {
-                Ok(Job::Seal {
-                    segment,
-                    last_append,
-                    stranded_bytes,
-                }) => self.waiting.push((segment, last_append, stranded_bytes)),
-                Ok(Job::Remove(path)) => {
-                    let _ = self.directory.remove(&path);
-                }
-                Ok(Job::RemoveSegment(base_seq)) => {
-                    self.forget(base_seq);
-                    let _ = Stored::remove(&self.directory, base_seq);
+                Ok(job) => {
+                    self.take(job);
+                    // How much there is to do is to be known.
+                    jobs.try_iter().for_each(|job| self.take(job));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -155,6 +158,29 @@ impl Worker {
                 break;
             }
             thread::sleep(RETRY);
+        }
+    }
+
+    fn take(&mut self, job: Job) {
+        match job {
+            Job::Seal {
+                segment,
+                last_append,
+                stranded_bytes,
+            } => self.waiting.push((segment, last_append, stranded_bytes)),
+            Job::Index(stored) => {
+                // What cannot be written stays in memory.
+                if let Ok(stored) = stored.write_index(self.sync, self.shared.names()) {
+                    self.done.push(stored);
+                }
+            }
+            Job::Remove(path) => {
+                let _ = self.directory.remove(&path);
+            }
+            Job::RemoveSegment(base_seq) => {
+                self.forget(base_seq);
+                let _ = Stored::remove(&self.directory, base_seq);
+            }
         }
     }
 
@@ -173,13 +199,22 @@ impl Worker {
 
     fn seal_waiting(&mut self) {
         while let Some((segment, last_append, stranded_bytes)) = self.waiting.first() {
+            let sealed = self
+                .waiting
+                .iter()
+                .filter_map(|(waiting, ..)| waiting.sealed());
+            if sealed.map(|sealed| sealed.rows).sum::<usize>() < LAG_ROWS {
+                // A bug there must cost speed only.
+                let index = std::panic::AssertUnwindSafe(|| self.shared.index_sealed(segment));
+                let _ = std::panic::catch_unwind(index);
+            }
             let written = Stored::write(&self.directory, segment, *last_append, self.sync)
-                .and_then(|stored| stored.map_own().map(|()| stored));
+                .and_then(|stored| stored.map_own(self.shared.names()).map(|()| stored));
             let Ok(stored) = written else { return };
             self.done
                 .stranded_bytes
                 .fetch_sub(*stranded_bytes, Ordering::Relaxed);
-            self.done.push(stored);
+            self.done.push(Arc::new(stored));
             self.waiting.remove(0);
         }
     }

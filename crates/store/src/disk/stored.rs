@@ -7,9 +7,11 @@ use std::sync::{Arc, OnceLock};
 
 use super::arrow_file;
 use super::directory::{Directory, Kind};
-use super::index_file::Index;
+use super::index_file::{Index, IndexFile};
 use crate::error::Error;
+use crate::index::SegmentIndex;
 use crate::mapping::FileMap;
+use crate::names::Names;
 use crate::segment::{Bounds, ProducerRange, Sealed, Segment};
 use crate::slot::{StoredSegment, Summary};
 use crate::statistics::Statistics;
@@ -22,15 +24,21 @@ const WRITE_BYTES: usize = 1 << 18;
 pub(crate) struct Stored {
     directory: Directory,
     index: Index,
+    /// The index was not there, or was damaged.
+    lacks_index: bool,
+    /// The file of the index has what queries look at.
+    has_queries: bool,
     disk_bytes: u64,
     /// Kept open, so that retention in another process takes nothing away that is still in use here.
     file: File,
     /// None inside: damaged.
     segment: OnceLock<Option<Arc<Segment>>>,
+    /// Filled once it has been looked for what queries look at.
+    looked: OnceLock<()>,
 }
 
 impl Stored {
-    /// Writes a sealed segment's files and puts them in place.
+    /// Writes a sealed segment's files, with its index if it has one, and puts them in place.
     ///
     /// # Errors
     /// `IO`; what has been written so far is removed by the next opener.
@@ -78,8 +86,8 @@ impl Stored {
         };
         directory.step("seal.index").map_err(failed)?;
         let index_file = File::create(&new_index).map_err(failed)?;
-        (&index_file)
-            .write_all(&index.encode(directory.id()))
+        let index_bytes = index
+            .write(directory.id(), segment.index(), &index_file)
             .map_err(failed)?;
         if sync {
             directory.step("seal.sync").map_err(failed)?;
@@ -94,17 +102,29 @@ impl Stored {
         if sync {
             directory.sync().map_err(failed)?;
         }
-        Self::over(directory, index, file).map_err(failed)
+        let stored = Self::over(directory, index, file, Some(index_bytes)).map_err(failed)?;
+        Ok(Self {
+            has_queries: segment.index().is_some(),
+            ..stored
+        })
     }
 
-    fn over(directory: &Directory, index: Index, file: File) -> io::Result<Self> {
-        let index_bytes = index.encode(directory.id()).len() as u64;
+    /// Without bytes of an index there is none.
+    fn over(
+        directory: &Directory,
+        index: Index,
+        file: File,
+        index_bytes: Option<u64>,
+    ) -> io::Result<Self> {
         Ok(Self {
             directory: directory.clone(),
-            disk_bytes: file.metadata()?.blocks() * 512 + index_bytes,
+            disk_bytes: file.metadata()?.blocks() * 512 + index_bytes.unwrap_or(0),
             index,
+            lacks_index: index_bytes.is_none(),
+            has_queries: false,
             file,
             segment: OnceLock::new(),
+            looked: OnceLock::new(),
         })
     }
 
@@ -116,17 +136,22 @@ impl Stored {
         let file = File::open(directory.segment_file(base_seq, Kind::Arrow))?;
         let len = file.metadata()?.len();
         let index_path = directory.segment_file(base_seq, Kind::Index);
-        let index = match Index::read(&index_path, directory.id(), base_seq) {
-            Ok(Some((index, _))) => index,
-            _ => match Self::rebuilt_index(&file, len, base_seq) {
-                Some(index) => index,
-                None => return Ok(None),
-            },
+        let found = IndexFile::open(&index_path, directory.id(), base_seq);
+        let found = found.ok().flatten();
+        let has_queries = found.as_ref().is_some_and(IndexFile::has_queries);
+        let index_bytes = found.as_ref().map(|found| found.len);
+        let index = found.map(|found| found.index);
+        let Some(index) = index.or_else(|| Self::rebuilt_index(&file, len, base_seq)) else {
+            return Ok(None);
         };
         if index.arrow_bytes != len {
             return Ok(None);
         }
-        Self::over(directory, index, file).map(Some)
+        let stored = Self::over(directory, index, file, index_bytes)?;
+        Ok(Some(Self {
+            has_queries,
+            ..stored
+        }))
     }
 
     /// The index of a file that has none, after looking at every value.
@@ -154,14 +179,29 @@ impl Stored {
 
     /// Writes the index down that [`Stored::open`] had to make.
     pub(crate) fn restore_index(&self) {
-        let path = self
-            .directory
-            .segment_file(self.index.summary.base_seq, Kind::Index);
-        if !path.exists() {
-            let new = path.with_extension("index.new");
-            let written = std::fs::write(&new, self.index.encode(self.directory.id()));
-            let _ = written.and_then(|()| std::fs::rename(&new, &path));
+        if self.lacks_index {
+            // Without it, the next opener has to look at every value again.
+            let _ = self.replace_index(None, false);
         }
+    }
+
+    /// Puts a new index file in place; gives its length.
+    fn replace_index(&self, queries: Option<&SegmentIndex>, sync: bool) -> io::Result<u64> {
+        let base_seq = self.index.summary.base_seq;
+        let path = self.directory.segment_file(base_seq, Kind::Index);
+        let new = path.with_extension("index.new");
+        self.directory.step("index.write")?;
+        let file = File::create(&new)?;
+        let len = self.index.write(self.directory.id(), queries, &file)?;
+        if sync {
+            file.sync_data()?;
+        }
+        self.directory.step("index.rename")?;
+        std::fs::rename(&new, &path)?;
+        if sync {
+            self.directory.sync()?;
+        }
+        Ok(len)
     }
 
     /// Maps the file. With `check`, its checksums are looked at, for what a disk may do, and its values, for what
@@ -217,9 +257,10 @@ impl Stored {
     ///
     /// # Errors
     /// As [`Stored::load`].
-    pub(crate) fn map_own(&self) -> Result<(), Error> {
+    pub(crate) fn map_own(&self, names: &Names) -> Result<(), Error> {
         let segment = self.load(false)?;
         let _ = self.segment.set(Some(Arc::new(segment)));
+        self.indexed_segment(names);
         Ok(())
     }
 
@@ -243,6 +284,55 @@ impl StoredSegment for Stored {
 
     fn loaded(&self) -> Option<&Arc<Segment>> {
         self.segment.get()?.as_ref()
+    }
+
+    fn indexed_segment(&self, names: &Names) -> Option<&Arc<Segment>> {
+        let segment = self.segment()?;
+        self.looked.get_or_init(|| {
+            if self.has_queries
+                && segment.index().is_none()
+                && let Some(index) = self.read_index(names)
+            {
+                // Somebody may have built one.
+                let _ = segment.index.set(Arc::new(index));
+            }
+        });
+        Some(segment)
+    }
+
+    fn read_index(&self, names: &Names) -> Option<SegmentIndex> {
+        let segment = self.segment()?;
+        let base_seq = self.index.summary.base_seq;
+        let path = self.directory.segment_file(base_seq, Kind::Index);
+        let file = IndexFile::open(&path, self.directory.id(), base_seq).ok()??;
+        file.queries(&self.index, segment, names)
+    }
+
+    fn write_index(&self, sync: bool, names: &Names) -> Result<Arc<dyn StoredSegment>, Error> {
+        let failed = |error: io::Error| Error::io("the index of a sealed segment", &error);
+        let index = self.loaded().and_then(|segment| segment.index());
+        let index = index.ok_or_else(|| Error::corrupt("a segment without an index"))?;
+        let len = self.replace_index(Some(index), sync).map_err(failed)?;
+        let file = self.file.try_clone().map_err(failed)?;
+        let stored =
+            Self::over(&self.directory, self.index.clone(), file, Some(len)).map_err(failed)?;
+        let stored = Self {
+            has_queries: true,
+            ..stored
+        };
+        stored.map_own(names)?;
+        match stored.loaded().and_then(|segment| segment.index()) {
+            Some(_) => Ok(Arc::new(stored)),
+            None => Err(Error::corrupt("an index that is not what was written")),
+        }
+    }
+
+    fn indexed_rows(&self) -> usize {
+        match self.loaded() {
+            Some(segment) => segment.index().map_or(0, SegmentIndex::rows),
+            None if self.has_queries && !self.is_damaged() => self.index.summary.rows,
+            None => 0,
+        }
     }
 
     fn is_damaged(&self) -> bool {

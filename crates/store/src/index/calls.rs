@@ -4,8 +4,11 @@ use std::collections::HashSet;
 
 use foldhash::fast::FixedState;
 
+use super::array::Array;
 use super::codes::CodeColumn;
+use super::file::{Sink, Source};
 use super::ids::IdIndex;
+use super::rows_by_pid::RowsByPid;
 use crate::columns::{DictionaryColumn, NullableColumn};
 use crate::segment::Segment;
 
@@ -27,12 +30,20 @@ pub struct PidTimes {
     pub has_links: bool,
 }
 
+/// Bit of a pid's flags for [`PidTimes::in_order`].
+const IN_ORDER: u8 = 1;
+/// Bit of a pid's flags for [`PidTimes::has_links`].
+const HAS_LINKS: u8 = 2;
+
 /// What the segment's calls come to.
+#[derive(PartialEq)]
 pub struct CallIndex {
-    /// By code of the pid; of one without rows `first` is above `last`.
-    times: Box<[PidTimes]>,
-    /// Pid's code and row of each entry that no exit in the segment belongs to, in this order.
-    unclosed: Box<[(u32, u32)]>,
+    /// By code of the pid, as [`PidTimes`]; of one without rows `first` is above `last`.
+    first: Array<i64>,
+    last: Array<i64>,
+    flags: Array<u8>,
+    /// Entries that no exit in the segment belongs to.
+    unclosed: RowsByPid,
     entry_code: Option<u32>,
     exit_code: Option<u32>,
 }
@@ -45,8 +56,7 @@ impl CallIndex {
         ids: &IdIndex,
     ) -> Self {
         let columns = &segment.columns;
-        let types = &columns.dictionaries[DictionaryColumn::EventType as usize];
-        let (entry_code, exit_code) = (types.code_of(ENTRY), types.code_of(EXIT));
+        let (entry_code, exit_code) = codes_in(segment);
         let pids = &codes[DictionaryColumn::Pid as usize];
         let empty = PidTimes {
             first: i64::MAX,
@@ -54,7 +64,7 @@ impl CallIndex {
             in_order: true,
             has_links: false,
         };
-        let mut times = vec![empty; pids.absent() as usize].into_boxed_slice();
+        let mut times = vec![empty; pids.absent() as usize];
         let timestamps = columns.timestamp.slice(rows);
         let event_ids = columns.event_id.slice(rows);
         let parents = columns.parent_id.slice(rows);
@@ -88,10 +98,15 @@ impl CallIndex {
                 }
             }
         }
-        unclosed.sort_unstable();
+        let flags = |of: &PidTimes| {
+            let in_order = if of.in_order { IN_ORDER } else { 0 };
+            in_order | if of.has_links { HAS_LINKS } else { 0 }
+        };
         Self {
-            times,
-            unclosed: unclosed.into_boxed_slice(),
+            first: times.iter().map(|of| of.first).collect(),
+            last: times.iter().map(|of| of.last).collect(),
+            flags: times.iter().map(flags).collect(),
+            unclosed: RowsByPid::new(unclosed),
             entry_code,
             exit_code,
         }
@@ -99,15 +114,20 @@ impl CallIndex {
 
     /// Times of a pid, by its code; none when it has no rows here.
     pub fn times(&self, pid: u32) -> Option<PidTimes> {
-        let times = *self.times.get(pid as usize)?;
-        (times.first <= times.last).then_some(times)
+        let pid = pid as usize;
+        let (first, last) = (*self.first.get(pid)?, *self.last.get(pid)?);
+        let flags = *self.flags.get(pid)?;
+        (first <= last).then_some(PidTimes {
+            first,
+            last,
+            in_order: flags & IN_ORDER != 0,
+            has_links: flags & HAS_LINKS != 0,
+        })
     }
 
-    /// Rows of a pid's entries that no exit in the segment belongs to, ascending, each with the pid's code.
-    pub fn unclosed(&self, pid: u32) -> &[(u32, u32)] {
-        let start = self.unclosed.partition_point(|&(own, _)| own < pid);
-        let end = self.unclosed.partition_point(|&(own, _)| own <= pid);
-        &self.unclosed[start..end]
+    /// Rows of a pid's entries that no exit in the segment belongs to, ascending.
+    pub fn unclosed(&self, pid: u32) -> &[u32] {
+        self.unclosed.of(pid)
     }
 
     /// The code of [`ENTRY`].
@@ -120,8 +140,39 @@ impl CallIndex {
         self.exit_code
     }
 
+    pub(super) fn write(&self, to: &mut Sink<'_>) {
+        to.array(&self.first);
+        to.array(&self.last);
+        to.array(&self.flags);
+        self.unclosed.write(to);
+    }
+
+    /// Of a segment with `pids` pids.
+    pub(super) fn read(
+        from: &mut Source<'_>,
+        segment: &Segment,
+        rows: usize,
+        pids: usize,
+    ) -> Option<Self> {
+        let (entry_code, exit_code) = codes_in(segment);
+        Some(Self {
+            first: from.array_of(pids)?,
+            last: from.array_of(pids)?,
+            flags: from.array_of(pids)?,
+            unclosed: RowsByPid::read(from, rows)?,
+            entry_code,
+            exit_code,
+        })
+    }
+
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        size_of_val(&*self.times) + size_of_val(&*self.unclosed)
+        self.first.bytes() + self.last.bytes() + self.flags.bytes() + self.unclosed.bytes()
     }
+}
+
+/// The codes of [`ENTRY`] and [`EXIT`] in a segment.
+fn codes_in(segment: &Segment) -> (Option<u32>, Option<u32>) {
+    let types = &segment.columns.dictionaries[DictionaryColumn::EventType as usize];
+    (types.code_of(ENTRY), types.code_of(EXIT))
 }

@@ -1,5 +1,7 @@
 //! A dictionary column as narrow codes, and where its rare values are.
 
+use super::array::Array;
+use super::file::{Sink, Source, are_below, is_rising};
 use super::packed::Packed;
 use crate::validity::Validity;
 
@@ -7,15 +9,16 @@ use crate::validity::Validity;
 const LISTED_BELOW: usize = 16;
 
 /// The codes of one column.
+#[derive(PartialEq)]
 pub struct CodeColumn {
     /// A code a row; [`CodeColumn::absent`] where there is no value.
     pub codes: Packed,
     absent: u32,
-    counts: Box<[u32]>,
+    counts: Array<u32>,
     /// Where the rows of each code begin in `listed`; one more than there are codes. Empty where every code is frequent.
-    starts: Box<[u32]>,
+    starts: Array<u32>,
     /// Rows of the rare codes, by code, ascending.
-    listed: Box<[u32]>,
+    listed: Array<u32>,
 }
 
 impl CodeColumn {
@@ -26,7 +29,7 @@ impl CodeColumn {
             let is_there = validity.is_none_or(|validity| validity.get(row));
             if is_there { codes[row] as u32 } else { absent }
         };
-        let mut counts = vec![0u32; distinct + 1].into_boxed_slice();
+        let mut counts = vec![0u32; distinct + 1];
         (0..codes.len()).for_each(|row| counts[code_of(row) as usize] += 1);
         let packed = Packed::of(
             (0..codes.len()).map(|row| u64::from(code_of(row))),
@@ -36,7 +39,7 @@ impl CodeColumn {
         Self {
             codes: packed,
             absent,
-            counts,
+            counts: counts.into(),
             starts,
             listed,
         }
@@ -60,17 +63,52 @@ impl CodeColumn {
         (rows.len() == self.counts[code] as usize).then_some(rows)
     }
 
+    pub(super) fn write(&self, to: &mut Sink<'_>) {
+        to.packed(&self.codes);
+        to.array(&self.counts);
+        to.array(&self.starts);
+        to.array(&self.listed);
+    }
+
+    /// Of a column whose dictionary has `distinct` texts.
+    pub(super) fn read(from: &mut Source<'_>, rows: usize, distinct: usize) -> Option<Self> {
+        let absent = u32::try_from(distinct).ok()?;
+        let read = Self {
+            codes: from
+                .packed(rows, absent.into())?
+                .of_width_for(absent.into())?,
+            absent,
+            counts: from.array_of(distinct + 1)?,
+            starts: from.array()?,
+            listed: from.array()?,
+        };
+        let total: u64 = read.counts.iter().map(|&count| u64::from(count)).sum();
+        let listed = read.listed.len();
+        let is_listed = match (read.starts.first(), read.starts.last()) {
+            (Some(&first), Some(&last)) => {
+                read.starts.len() == distinct + 1 && first == 0 && last as usize == listed
+            }
+            _ => listed == 0,
+        };
+        let is_whole = total == rows as u64
+            && is_listed
+            && is_rising(&read.starts)
+            && are_below(&read.listed, rows)
+            && read.starts.windows(2).all(|run| {
+                let rows = &read.listed[run[0] as usize..run[1] as usize];
+                rows.is_sorted()
+            });
+        is_whole.then_some(read)
+    }
+
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        self.codes.bytes()
-            + size_of_val(&*self.counts)
-            + size_of_val(&*self.starts)
-            + size_of_val(&*self.listed)
+        self.codes.bytes() + self.counts.bytes() + self.starts.bytes() + self.listed.bytes()
     }
 }
 
 /// Sorts the rows of rare codes by code, counting.
-fn list(counts: &[u32], rows: usize, code_of: impl Fn(usize) -> u32) -> (Box<[u32]>, Box<[u32]>) {
+fn list(counts: &[u32], rows: usize, code_of: impl Fn(usize) -> u32) -> (Array<u32>, Array<u32>) {
     let distinct = counts.len() - 1;
     let is_rare = |code: usize| code < distinct && counts[code] as usize <= rows / LISTED_BELOW;
     let total: usize = (0..distinct)
@@ -78,7 +116,7 @@ fn list(counts: &[u32], rows: usize, code_of: impl Fn(usize) -> u32) -> (Box<[u3
         .map(|code| counts[code] as usize)
         .sum();
     if total == 0 {
-        return (Box::default(), Box::default());
+        return (Array::default(), Array::default());
     }
     let mut next = 0;
     let mut starts: Vec<u32> = Vec::with_capacity(distinct + 1);
@@ -96,5 +134,5 @@ fn list(counts: &[u32], rows: usize, code_of: impl Fn(usize) -> u32) -> (Box<[u3
             ends[code] += 1;
         }
     }
-    (starts.into_boxed_slice(), listed.into_boxed_slice())
+    (starts.into(), listed.into())
 }

@@ -1,14 +1,17 @@
 //! Rows by event id and by parent.
 
+use super::array::Array;
+use super::file::{Sink, Source, are_below};
 use crate::columns::NullableColumn;
 use crate::segment::Segment;
 
 /// Rows in the order of their ids.
+#[derive(PartialEq)]
 pub struct IdIndex {
     /// Rows by event id; none when they are in this order already.
-    by_id: Option<Box<[u32]>>,
+    by_id: Option<Array<u32>>,
     /// Rows that have a parent, by its id, then by row.
-    by_parent: Box<[u32]>,
+    by_parent: Array<u32>,
     /// How many of these have no correlation id.
     orphans: usize,
 }
@@ -65,15 +68,50 @@ impl IdIndex {
         &children[..count]
     }
 
+    pub(super) fn write(&self, to: &mut Sink<'_>) {
+        to.flag(self.by_id.is_some());
+        if let Some(by_id) = &self.by_id {
+            to.array(by_id);
+        }
+        to.array(&self.by_parent);
+        to.number(self.orphans as u64);
+    }
+
+    pub(super) fn read(from: &mut Source<'_>, segment: &Segment, rows: usize) -> Option<Self> {
+        let by_id = match from.flag()? {
+            true => Some(from.array_of(rows)?),
+            false => None,
+        };
+        let by_parent: Array<u32> = from.array()?;
+        let orphans = from.count(by_parent.len())?;
+        let ids = segment.columns.event_id.slice(rows);
+        let is_by_id = by_id
+            .as_ref()
+            .map_or_else(|| ids.is_sorted(), |by_id| are_sorted(by_id, ids));
+        (is_by_id && are_sorted(&by_parent, segment.columns.parent_id.slice(rows))).then_some(
+            Self {
+                by_id,
+                by_parent,
+                orphans,
+            },
+        )
+    }
+
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        self.by_id.as_ref().map_or(0, |rows| size_of_val(&**rows)) + size_of_val(&*self.by_parent)
+        self.by_id.as_ref().map_or(0, Array::bytes) + self.by_parent.bytes()
     }
 }
 
 /// Rows in the order of their keys, then of their own. Ids are nearly sorted, which a merging sort takes advantage of.
-fn sorted(keyed: impl Iterator<Item = (u64, u32)>) -> Box<[u32]> {
+fn sorted(keyed: impl Iterator<Item = (u64, u32)>) -> Array<u32> {
     let mut keyed: Vec<(u64, u32)> = keyed.collect();
     keyed.sort_by_key(|&(key, _)| key);
     keyed.into_iter().map(|(_, row)| row).collect()
+}
+
+/// Whether these are different rows, sorted by their keys and then by themselves.
+fn are_sorted(rows: &[u32], keys: &[u64]) -> bool {
+    let key = |row: u32| (keys[row as usize], row);
+    are_below(rows, keys.len()) && rows.is_sorted_by(|&a, &b| key(a) < key(b))
 }

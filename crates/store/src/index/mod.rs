@@ -6,24 +6,30 @@
 //! which calls a segment leaves open; [`paths`] has a typed column for each path in `data`; [`cells`] has the partial
 //! aggregates of each function.
 
+pub mod array;
 pub mod calls;
 pub mod cells;
 pub mod codes;
+pub(crate) mod file;
 pub mod ids;
 pub(crate) mod indexer;
 pub mod packed;
 pub mod paths;
+mod rows_by_pid;
 pub mod states;
 pub mod tags;
+pub mod text_list;
 pub mod trigrams;
 
 use crate::columns::{DictionaryColumn, NullableColumn};
 use crate::names::Names;
 use crate::segment::Segment;
 
+use array::Array;
 use calls::CallIndex;
 use cells::Cells;
 use codes::CodeColumn;
+use file::{Sink, Source};
 use ids::IdIndex;
 use paths::PathIndex;
 use states::StateIndex;
@@ -47,13 +53,25 @@ const NULLABLE: [Option<NullableColumn>; DictionaryColumn::COUNT] = [
     Some(NullableColumn::File),
 ];
 
+/// The sections of a file that an index is written to, in their order. A section whose content changes gets another name.
+pub(crate) const SECTIONS: [&[u8; 8]; 8] = [
+    b"codes1\0\0",
+    b"trigram1",
+    b"rows1\0\0\0",
+    b"calls1\0\0",
+    b"states1\0",
+    b"paths1\0\0",
+    b"tags1\0\0\0",
+    b"cells1\0\0",
+];
+
 /// The index of one sealed segment.
 pub struct SegmentIndex {
     /// By [`DictionaryColumn`].
     pub codes: [CodeColumn; DictionaryColumn::COUNT],
     /// By [`DictionaryColumn`]: numbers of the dictionary's texts, by code, that are the same in all segments of the
     /// recording; none of a column with many distinct texts.
-    pub numbers: [Option<Box<[u32]>>; DictionaryColumn::COUNT],
+    pub numbers: [Option<Array<u32>>; DictionaryColumn::COUNT],
     /// By [`DictionaryColumn`]: what text searches of a dictionary with many texts can be spared.
     pub trigrams: [Option<Trigrams>; DictionaryColumn::COUNT],
     /// Rows by event id and by parent.
@@ -70,6 +88,7 @@ pub struct SegmentIndex {
     pub cells: Option<Cells>,
     rows: usize,
     bytes: usize,
+    is_in_file: bool,
 }
 
 impl std::fmt::Debug for SegmentIndex {
@@ -79,11 +98,31 @@ impl std::fmt::Debug for SegmentIndex {
     }
 }
 
+type Codes = [CodeColumn; DictionaryColumn::COUNT];
+
+/// Numbers of the texts of all columns.
+fn numbers_of(
+    segment: &Segment,
+    codes: &Codes,
+    names: &Names,
+) -> [Option<Array<u32>>; DictionaryColumn::COUNT] {
+    DictionaryColumn::ALL.map(|column| {
+        let dictionary = &segment.columns.dictionaries[column as usize];
+        let distinct = codes[column as usize].absent() as usize;
+        names.numbers(column, (0..distinct).map(|code| dictionary.text(code)))
+    })
+}
+
+fn whole<T, const N: usize>(parts: [Option<T>; N]) -> Option<[T; N]> {
+    let parts = parts.into_iter().collect::<Option<Vec<T>>>()?;
+    parts.try_into().ok()
+}
+
 impl SegmentIndex {
     /// Looks at the first `rows` rows, of which the caller knows that they are published.
     pub(crate) fn build(segment: &Segment, rows: usize, names: &Names) -> Self {
         let columns = &segment.columns;
-        let codes: [CodeColumn; DictionaryColumn::COUNT] = std::array::from_fn(|column| {
+        let codes: Codes = std::array::from_fn(|column| {
             let validity = NULLABLE[column].map(|nullable| &*columns.validity[nullable as usize]);
             CodeColumn::build(
                 columns.codes[column].slice(rows),
@@ -91,11 +130,7 @@ impl SegmentIndex {
                 validity,
             )
         });
-        let numbers = DictionaryColumn::ALL.map(|column| {
-            let dictionary = &columns.dictionaries[column as usize];
-            let distinct = codes[column as usize].absent() as usize;
-            names.numbers(column, (0..distinct).map(|code| dictionary.text(code)))
-        });
+        let numbers = numbers_of(segment, &codes, names);
         let trigrams = DictionaryColumn::ALL.map(|column| {
             let dictionary = &columns.dictionaries[column as usize];
             let distinct = codes[column as usize].absent() as usize;
@@ -108,7 +143,7 @@ impl SegmentIndex {
         let paths = PathIndex::build(segment, rows);
         let tags = TagIndex::build(segment, rows);
         let cells = Cells::build(segment, rows, &codes, &numbers, paths.as_ref(), names);
-        let mut index = Self {
+        let index = Self {
             codes,
             numbers,
             trigrams,
@@ -120,27 +155,97 @@ impl SegmentIndex {
             cells,
             rows,
             bytes: 0,
+            is_in_file: false,
         };
-        index.bytes = index.codes.iter().map(CodeColumn::bytes).sum::<usize>()
-            + index
-                .numbers
-                .iter()
-                .flatten()
-                .map(|of| size_of_val(&**of))
-                .sum::<usize>()
-            + index
+        index.counted()
+    }
+
+    fn counted(mut self) -> Self {
+        let numbers = self.numbers.iter().flatten().map(Array::bytes);
+        let trigrams = self.trigrams.iter().flatten().map(Trigrams::bytes);
+        self.bytes = self.codes.iter().map(CodeColumn::bytes).sum::<usize>()
+            + numbers.sum::<usize>()
+            + trigrams.sum::<usize>()
+            + self.ids.bytes()
+            + self.calls.bytes()
+            + self.paths.as_ref().map_or(0, PathIndex::bytes)
+            + self.states.as_ref().map_or(0, StateIndex::bytes)
+            + self.tags.as_ref().map_or(0, TagIndex::bytes)
+            + self.cells.as_ref().map_or(0, Cells::bytes);
+        self
+    }
+
+    /// Writes one of the [`SECTIONS`].
+    pub(crate) fn write(&self, section: usize, to: &mut Sink<'_>) {
+        fn write_if_there<T>(part: Option<&T>, to: &mut Sink<'_>, write: fn(&T, &mut Sink<'_>)) {
+            to.flag(part.is_some());
+            if let Some(part) = part {
+                write(part, to);
+            }
+        }
+        match section {
+            0 => self.codes.iter().for_each(|codes| codes.write(to)),
+            1 => self
                 .trigrams
                 .iter()
-                .flatten()
-                .map(Trigrams::bytes)
-                .sum::<usize>()
-            + index.ids.bytes()
-            + index.calls.bytes()
-            + index.paths.as_ref().map_or(0, PathIndex::bytes)
-            + index.states.as_ref().map_or(0, StateIndex::bytes)
-            + index.tags.as_ref().map_or(0, TagIndex::bytes)
-            + index.cells.as_ref().map_or(0, Cells::bytes);
-        index
+                .for_each(|trigrams| write_if_there(trigrams.as_ref(), to, Trigrams::write)),
+            2 => self.ids.write(to),
+            3 => self.calls.write(to),
+            4 => write_if_there(self.states.as_ref(), to, StateIndex::write),
+            5 => write_if_there(self.paths.as_ref(), to, PathIndex::write),
+            6 => write_if_there(self.tags.as_ref(), to, TagIndex::write),
+            _ => write_if_there(self.cells.as_ref(), to, Cells::write),
+        }
+    }
+
+    /// Reads the [`SECTIONS`] of a segment of a file; none unless everything holds that others rely on without looking.
+    pub(crate) fn read(
+        mut sections: [Source<'_>; SECTIONS.len()],
+        segment: &Segment,
+        names: &Names,
+    ) -> Option<Self> {
+        fn read_if_there<'a, T>(
+            from: &mut Source<'a>,
+            read: impl FnOnce(&mut Source<'a>) -> Option<T>,
+        ) -> Option<Option<T>> {
+            match from.flag()? {
+                true => read(from).map(Some),
+                false => Some(None),
+            }
+        }
+        let rows = segment.sealed()?.rows;
+        let [codes, trigrams, ids, calls, states, paths, tags, of_cells] = &mut sections;
+        let distinct = |column: usize| segment.columns.dictionaries[column].len();
+        let codes = whole(std::array::from_fn(|column| {
+            CodeColumn::read(codes, rows, distinct(column))
+        }))?;
+        let trigrams = whole(std::array::from_fn(|_| {
+            read_if_there(trigrams, Trigrams::read)
+        }))?;
+        let numbers = numbers_of(segment, &codes, names);
+        let index = Self {
+            trigrams,
+            ids: IdIndex::read(ids, segment, rows)?,
+            calls: CallIndex::read(
+                calls,
+                segment,
+                rows,
+                distinct(DictionaryColumn::Pid as usize),
+            )?,
+            states: read_if_there(states, |from| StateIndex::read(from, rows))?,
+            paths: read_if_there(paths, |from| PathIndex::read(from, segment, rows))?,
+            tags: read_if_there(tags, |from| TagIndex::read(from, segment, rows))?,
+            cells: read_if_there(of_cells, |from| {
+                Cells::read(from, rows, &codes, &numbers, names)
+            })?,
+            codes,
+            numbers,
+            rows,
+            bytes: 0,
+            is_in_file: true,
+        };
+        let is_done = sections.iter().all(Source::is_done);
+        is_done.then(|| index.counted())
     }
 
     /// Rows of the segment that are indexed: all, or the first ones of one that was open.
@@ -156,5 +261,10 @@ impl SegmentIndex {
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Whether its arrays lie in a file.
+    pub fn is_in_file(&self) -> bool {
+        self.is_in_file
     }
 }

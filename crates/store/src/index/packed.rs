@@ -1,16 +1,18 @@
 //! Integers in as few bytes as the largest of them needs.
 
+use super::array::Array;
+
 /// Non-negative integers of one width.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Packed {
     /// Below 2^8.
-    U8(Box<[u8]>),
+    U8(Array<u8>),
     /// Below 2^16.
-    U16(Box<[u16]>),
+    U16(Array<u16>),
     /// Below 2^32.
-    U32(Box<[u32]>),
+    U32(Array<u32>),
     /// Any.
-    U64(Box<[u64]>),
+    U64(Array<u64>),
 }
 
 /// Runs an expression with the slice of whatever width there is.
@@ -46,6 +48,17 @@ impl Packed {
         }
     }
 
+    /// Itself, if the width of its elements is the one that `max` needs.
+    pub(crate) fn of_width_for(self, max: u64) -> Option<Self> {
+        let is_right = match self {
+            Self::U8(_) => max <= u8::MAX.into(),
+            Self::U16(_) => (u64::from(u8::MAX) + 1..=u16::MAX.into()).contains(&max),
+            Self::U32(_) => (u64::from(u16::MAX) + 1..=u32::MAX.into()).contains(&max),
+            Self::U64(_) => max > u32::MAX.into(),
+        };
+        is_right.then_some(self)
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         with_packed!(self, values => values.len())
@@ -54,6 +67,20 @@ impl Packed {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The highest; 0 of none.
+    pub fn max(&self) -> u64 {
+        fn highest<T: Copy + Ord + Default>(values: &[T]) -> T {
+            let none = T::default();
+            values.iter().fold(none, |max, &value| max.max(value))
+        }
+        match self {
+            Self::U8(values) => highest(values).into(),
+            Self::U16(values) => highest(values).into(),
+            Self::U32(values) => highest(values).into(),
+            Self::U64(values) => highest(values),
+        }
     }
 
     /// The value at an index.
@@ -72,6 +99,6 @@ impl Packed {
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        with_packed!(self, values => size_of_val(&**values))
+        with_packed!(self, values => values.bytes())
     }
 }

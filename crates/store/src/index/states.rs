@@ -6,6 +6,8 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::codes::CodeColumn;
+use super::file::{Sink, Source};
+use super::rows_by_pid::RowsByPid;
 use crate::columns::{DictionaryColumn, NullableColumn};
 use crate::json::{self, Found};
 use crate::scalar::Scalar;
@@ -18,9 +20,10 @@ pub const STATE_EVENT_TYPES: [&str; 3] =
 /// Values that a segment's states have, at most; of more there are no checkpoints.
 const VALUES_MAX: usize = 1 << 18;
 
-/// Pid's code and row of each event that has the last value of something, in this order.
+/// The rows of all events that have the last value of something.
+#[derive(PartialEq)]
 pub struct StateIndex {
-    last: Box<[(u32, u32)]>,
+    last: RowsByPid,
 }
 
 impl StateIndex {
@@ -34,7 +37,7 @@ impl StateIndex {
         let state_types = STATE_EVENT_TYPES.map(|text| types.code_of(text));
         if state_types.iter().all(Option::is_none) {
             return Some(Self {
-                last: Box::default(),
+                last: RowsByPid::default(),
             });
         }
         let code =
@@ -57,25 +60,29 @@ impl StateIndex {
                 return None;
             }
         }
-        let mut last: Vec<(u32, u32)> =
-            last.into_iter().map(|((pid, _), row)| (pid, row)).collect();
-        last.sort_unstable();
-        last.dedup();
+        let last = last.into_iter().map(|((pid, _), row)| (pid, row));
         Some(Self {
-            last: last.into_boxed_slice(),
+            last: RowsByPid::new(last.collect()),
         })
     }
 
-    /// Of a pid, by its code, the rows that its last values come from, ascending, each with the code.
-    pub fn last_of(&self, pid: u32) -> &[(u32, u32)] {
-        let start = self.last.partition_point(|&(own, _)| own < pid);
-        let end = self.last.partition_point(|&(own, _)| own <= pid);
-        &self.last[start..end]
+    /// Of a pid, by its code, the rows that its last values come from, ascending.
+    pub fn last_of(&self, pid: u32) -> &[u32] {
+        self.last.of(pid)
+    }
+
+    pub(super) fn write(&self, to: &mut Sink<'_>) {
+        self.last.write(to);
+    }
+
+    pub(super) fn read(from: &mut Source<'_>, rows: usize) -> Option<Self> {
+        let last = RowsByPid::read(from, rows)?;
+        Some(Self { last })
     }
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        size_of_val(&*self.last)
+        self.last.bytes()
     }
 }
 

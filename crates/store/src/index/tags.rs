@@ -4,8 +4,11 @@ use hashbrown::HashMap;
 
 use foldhash::fast::FixedState;
 
+use super::array::Array;
+use super::file::{Sink, Source, are_below};
 use super::packed::Packed;
-use super::paths::Slots;
+use super::paths::{Slots, read_dictionary};
+use super::text_list::TextList;
 use crate::columns::NullableColumn;
 use crate::segment::Segment;
 
@@ -15,6 +18,7 @@ const KEYS_MAX: usize = 128;
 const DICTIONARY_MAX: usize = 4096;
 
 /// The values of one key.
+#[derive(PartialEq)]
 pub struct TagColumn {
     /// Which rows have the key.
     pub slots: Slots,
@@ -23,19 +27,21 @@ pub struct TagColumn {
 }
 
 /// How a key's values are kept.
+#[derive(PartialEq)]
 pub enum TagValues {
     /// Few distinct ones: the index of the value, by slot.
     Dictionary {
         /// Index of the value, by slot.
         codes: Packed,
         /// Distinct values.
-        texts: Box<[Box<str>]>,
+        texts: TextList,
     },
     /// The entry of the segment's `tags` column, by slot.
-    Entries(Box<[u32]>),
+    Entries(Array<u32>),
 }
 
 /// All tags of a segment.
+#[derive(PartialEq)]
 pub struct TagIndex {
     columns: HashMap<Box<str>, TagColumn, FixedState>,
 }
@@ -89,15 +95,53 @@ impl TagIndex {
         self.columns.iter().map(|(key, column)| (&**key, column))
     }
 
+    pub(super) fn write(&self, to: &mut Sink<'_>) {
+        let mut columns: Vec<_> = self.columns.iter().collect();
+        columns.sort_unstable_by_key(|&(key, _)| key);
+        to.number(columns.len() as u64);
+        for (key, column) in columns {
+            to.text(key);
+            column.slots.write(to);
+            match &column.values {
+                TagValues::Dictionary { codes, texts } => {
+                    to.flag(true);
+                    to.packed(codes);
+                    texts.write(to);
+                }
+                TagValues::Entries(entries) => {
+                    to.flag(false);
+                    to.array(entries);
+                }
+            }
+        }
+    }
+
+    pub(super) fn read(from: &mut Source<'_>, segment: &Segment, rows: usize) -> Option<Self> {
+        let entries_max = *segment.columns.tag_offsets.slice(rows + 1).last()? as usize;
+        let count = from.count(KEYS_MAX)?;
+        let columns = (0..count).map(|_| {
+            let key = Box::from(from.text()?);
+            let slots = Slots::read(from, rows)?;
+            let len = slots.len(rows);
+            let values = if from.flag()? {
+                let (codes, texts) = read_dictionary(from, len)?;
+                TagValues::Dictionary { codes, texts }
+            } else {
+                let entries: Array<u32> = from.array_of(len)?;
+                are_below(&entries, entries_max).then_some(TagValues::Entries(entries))?
+            };
+            Some((key, TagColumn { slots, values }))
+        });
+        let columns = columns.collect::<Option<HashMap<_, _, _>>>()?;
+        Some(Self { columns })
+    }
+
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
         let columns = self.columns.iter().map(|(key, column)| {
             let values = match &column.values {
-                TagValues::Dictionary { codes, texts } => {
-                    let texts = texts.iter().map(|text| text.len() + size_of::<Box<str>>());
-                    codes.bytes() + texts.sum::<usize>()
-                }
-                TagValues::Entries(entries) => size_of_val(&**entries),
+                TagValues::Dictionary { codes, texts } => codes.bytes() + texts.bytes(),
+                TagValues::Entries(entries) => entries.bytes(),
             };
             size_of::<TagColumn>() + key.len() + column.slots.rows().bytes() + values
         });
@@ -133,10 +177,10 @@ fn column_of<'a>(building: &Building, rows: usize, text: impl Fn(u32) -> &'a str
             let max = texts.len().saturating_sub(1) as u64;
             TagValues::Dictionary {
                 codes: Packed::of(spread.into_iter().map(u64::from), max),
-                texts: texts.into_boxed_slice(),
+                texts: texts.into_iter().collect(),
             }
         }
-        None => TagValues::Entries(slots.spread(members, entries, rows, 0).into_boxed_slice()),
+        None => TagValues::Entries(slots.spread(members, entries, rows, 0).into()),
     };
     TagColumn { slots, values }
 }

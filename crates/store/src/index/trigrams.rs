@@ -1,5 +1,8 @@
 //! Tells which texts certainly occur in none of a dictionary's.
 
+use super::array::Array;
+use super::file::{Sink, Source};
+
 /// Bits of a filter.
 const BITS: usize = 1 << 16;
 
@@ -7,8 +10,9 @@ const BITS: usize = 1 << 16;
 ///
 /// Method: trigram indexes for substring search (Cox: "Regular expression matching with a trigram index", 2012), here as a
 /// Bloom filter with one hash.
+#[derive(PartialEq)]
 pub struct Trigrams {
-    bits: Box<[u64]>,
+    bits: Array<u64>,
 }
 
 fn bit_of(trigram: &[u8]) -> usize {
@@ -21,7 +25,7 @@ fn bit_of(trigram: &[u8]) -> usize {
 
 impl Trigrams {
     pub(crate) fn of<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
-        let mut bits = vec![0u64; BITS / 64].into_boxed_slice();
+        let mut bits = vec![0u64; BITS / 64];
         for text in texts {
             let lower = text.to_lowercase();
             for trigram in lower.as_bytes().windows(3) {
@@ -29,7 +33,7 @@ impl Trigrams {
                 bits[bit / 64] |= 1 << (bit % 64);
             }
         }
-        Self { bits }
+        Self { bits: bits.into() }
     }
 
     /// Whether one of the texts, in lower case, may contain this part.
@@ -40,9 +44,18 @@ impl Trigrams {
         })
     }
 
+    pub(super) fn write(&self, to: &mut Sink<'_>) {
+        to.array(&self.bits);
+    }
+
+    pub(super) fn read(from: &mut Source<'_>) -> Option<Self> {
+        let bits = from.array_of(BITS / 64)?;
+        Some(Self { bits })
+    }
+
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        size_of_val(&*self.bits)
+        self.bits.bytes()
     }
 }
 

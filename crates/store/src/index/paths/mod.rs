@@ -6,18 +6,23 @@
 
 mod builder;
 mod column;
+mod numbers;
+mod row_set;
+mod texts;
 
 use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
+use super::file::{Sink, Source};
 use crate::segment::{Segment, TextColumn};
 
-pub use column::{
-    Floats, Ints, LowerTexts, PathColumn, PathValue, RowSet, Slots, TextValues, Texts, Zone,
-    span_bytes,
-};
+pub use column::{PathColumn, PathValue};
+pub use numbers::{Floats, Ints, Zones};
+pub use row_set::{RowSet, Slots};
+pub(crate) use texts::read_dictionary;
+pub use texts::{LowerTexts, Spans, TextValues, Texts, span_bytes};
 
 /// Nodes of a segment's tree, at most.
 const NODES_MAX: usize = 1024;
@@ -30,6 +35,7 @@ const DEPTH_MAX: usize = 16;
 const ROOT: u32 = 0;
 
 /// One path.
+#[derive(PartialEq)]
 pub struct PathNode {
     /// The node of the path without its last key; the root's is its own.
     pub parent: u32,
@@ -123,34 +129,68 @@ impl PathIndex {
         path
     }
 
+    pub(super) fn write(&self, to: &mut Sink<'_>) {
+        to.number(self.nodes.len() as u64);
+        for node in &self.nodes {
+            to.number(node.parent.into());
+            to.text(&node.key);
+            to.flag(node.is_cut);
+            node.column.write(to);
+        }
+    }
+
+    pub(super) fn read(from: &mut Source<'_>, segment: &Segment, rows: usize) -> Option<Self> {
+        let data_bytes = *segment.columns.data.offsets.slice(rows + 1).last()? as usize;
+        let count = from.count(NODES_MAX).filter(|count| *count > 0)?;
+        let nodes = (0..count).map(|node| {
+            // The root's parent is itself; every other one's comes before it.
+            let parent = from.count(node.saturating_sub(1))?;
+            Some(PathNode {
+                parent: parent as u32,
+                key: from.text()?.into(),
+                is_cut: from.flag()?,
+                column: PathColumn::read(from, rows, data_bytes)?,
+            })
+        });
+        nodes.collect::<Option<_>>().map(Self::of)
+    }
+
+    fn of(nodes: Box<[PathNode]>) -> Self {
+        let key = |node: u32| hash(nodes[node as usize].parent, &nodes[node as usize].key);
+        let mut children = HashTable::with_capacity(nodes.len());
+        for node in 1..nodes.len() as u32 {
+            children.insert_unique(key(node), node, |&node| key(node));
+        }
+        let of_nodes = nodes
+            .iter()
+            .map(|node| node.key.len() + node.column.bytes());
+        Self {
+            bytes: of_nodes.sum::<usize>() + children.allocation_size(),
+            children,
+            nodes,
+        }
+    }
+
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 }
 
+/// By nodes: where they are found follows from them.
+impl PartialEq for PathIndex {
+    fn eq(&self, other: &Self) -> bool {
+        self.nodes == other.nodes
+    }
+}
+
 /// What the builder makes of it all.
 fn finish(nodes: Vec<builder::Building>, rows: usize, data: &TextColumn) -> PathIndex {
-    let nodes: Box<[PathNode]> = nodes
-        .into_iter()
-        .map(|node| PathNode {
-            parent: node.parent,
-            key: node.key,
-            column: node.values.into_column(rows, data),
-            is_cut: node.is_cut,
-        })
-        .collect();
-    let key = |node: u32| hash(nodes[node as usize].parent, &nodes[node as usize].key);
-    let mut children = HashTable::with_capacity(nodes.len());
-    for node in 1..nodes.len() as u32 {
-        children.insert_unique(key(node), node, |&node| key(node));
-    }
-    let of_nodes = nodes
-        .iter()
-        .map(|node| node.key.len() + node.column.bytes());
-    PathIndex {
-        bytes: of_nodes.sum::<usize>() + children.allocation_size(),
-        children,
-        nodes,
-    }
+    let nodes = nodes.into_iter().map(|node| PathNode {
+        parent: node.parent,
+        key: node.key,
+        column: node.values.into_column(rows, data),
+        is_cut: node.is_cut,
+    });
+    PathIndex::of(nodes.collect())
 }

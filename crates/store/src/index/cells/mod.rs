@@ -1,17 +1,20 @@
 //! Partial aggregates of each function: what is asked most of a recording, worked out once per segment.
 
-use std::ops::Range;
+mod path;
 
 use hashbrown::HashMap;
 
 use foldhash::fast::FixedState;
 
+use super::array::Array;
 use super::codes::CodeColumn;
-use super::paths::{PathColumn, PathIndex, RowSet};
+use super::file::{Sink, Source, are_below};
+use super::paths::{PathColumn, PathIndex};
 use crate::columns::{DictionaryColumn, NullableColumn};
 use crate::names::{NamedCell, Names};
 use crate::segment::Segment;
-use crate::sketch::{Bucket, Sketch};
+
+pub use path::{CellNumbers, CellPath};
 
 /// Cells of a segment, at most.
 const CELLS_MAX: usize = 16_384;
@@ -45,75 +48,19 @@ impl CellKey {
     }
 }
 
-/// The numbers that a path has in a cell's rows.
-#[derive(Clone, Debug)]
-pub struct CellNumbers {
-    /// How many.
-    pub count: u64,
-    /// Of the integers.
-    pub sum: i128,
-    /// Of the integers.
-    pub min: i64,
-    /// Of the integers.
-    pub max: i64,
-    /// Not all are integers.
-    pub has_floats: bool,
-    /// Of all of them, those of the path's buckets.
-    buckets: Range<u32>,
-}
-
-impl Default for CellNumbers {
-    fn default() -> Self {
-        Self {
-            count: 0,
-            sum: 0,
-            min: i64::MAX,
-            max: i64::MIN,
-            has_floats: false,
-            buckets: 0..0,
-        }
-    }
-}
-
-/// A path's numbers.
-pub struct CellPath {
-    /// Its node in the segment's [`PathIndex`].
-    pub node: u32,
-    /// The cells whose rows have numbers, ascending.
-    cells: Box<[u16]>,
-    /// Of each of these cells.
-    numbers: Box<[CellNumbers]>,
-    /// Those of all cells, one cell's behind the other's.
-    buckets: Box<[Bucket]>,
-    /// Some are no integers.
-    pub has_floats: bool,
-    /// Every value of the path is a number of 64 bits.
-    pub is_numeric: bool,
-    /// Some are integers beyond 64 bits, of which nothing is here.
-    pub has_large: bool,
-}
-
-impl CellPath {
-    /// The cells whose rows have numbers, ascending, with what they have.
-    pub fn numbers(&self) -> impl Iterator<Item = (usize, &CellNumbers)> {
-        let cells = self.cells.iter().map(|&cell| usize::from(cell));
-        cells.zip(&self.numbers)
-    }
-
-    /// The distribution of a cell's numbers.
-    pub fn buckets(&self, numbers: &CellNumbers) -> &[Bucket] {
-        let Range { start, end } = numbers.buckets;
-        &self.buckets[start as usize..end as usize]
-    }
-}
+/// In place of the arity of a cell that has none.
+const NO_ARITY: u32 = u32::MAX;
 
 /// All cells of a segment, by their numbers if they have some: whoever goes through the cells of many segments in the same
 /// order reads each segment's memory from front to back.
 pub struct Cells {
-    keys: Box<[CellKey]>,
-    /// By cell.
-    rows: Box<[u32]>,
-    numbers: Option<Box<[u32]>>,
+    /// By cell, as [`CellKey`].
+    event_types: Array<u32>,
+    modules: Array<u32>,
+    functions: Array<u32>,
+    arities: Array<u32>,
+    rows: Array<u32>,
+    numbers: Option<Array<u32>>,
     paths: Box<[CellPath]>,
 }
 
@@ -122,18 +69,19 @@ impl Cells {
         segment: &Segment,
         rows: usize,
         codes: &[CodeColumn; DictionaryColumn::COUNT],
-        texts: &[Option<Box<[u32]>>; DictionaryColumn::COUNT],
+        texts: &[Option<Array<u32>>; DictionaryColumn::COUNT],
         paths: Option<&PathIndex>,
         names: &Names,
     ) -> Option<Self> {
         let (mut keys, mut counts, mut cell_of_row) = cells_of(segment, rows, codes)?;
         let mut numbers = names.cell_numbers(keys.iter().map(|key| named(key, codes, texts)));
-        if let Some(numbers) = &mut numbers {
+        if let Some(known) = &numbers {
             let mut order: Vec<u16> = (0..keys.len() as u16).collect();
-            order.sort_by_key(|&cell| numbers[cell as usize]);
+            order.sort_by_key(|&cell| known[cell as usize]);
+            let ordered = order.iter().map(|&cell| known[cell as usize]).collect();
             keys = order.iter().map(|&cell| keys[cell as usize]).collect();
             counts = order.iter().map(|&cell| counts[cell as usize]).collect();
-            *numbers = order.iter().map(|&cell| numbers[cell as usize]).collect();
+            numbers = Some(ordered);
             let mut place = vec![0; order.len()];
             for (own, &cell) in (0..).zip(&order) {
                 place[cell as usize] = own;
@@ -144,18 +92,41 @@ impl Cells {
         let chosen = paths.map_or_else(Vec::new, |paths| frequent(paths, rows));
         let paths = chosen
             .into_iter()
-            .map(|(node, column)| path_of(node, column, &cell_of_row, keys.len()));
+            .map(|(node, column)| CellPath::of(node, column, &cell_of_row, keys.len()));
+        let arity = |key: &CellKey| key.arity.map_or(NO_ARITY, u32::from);
         Some(Self {
             paths: paths.collect(),
-            keys: keys.into_boxed_slice(),
-            rows: counts.into_boxed_slice(),
+            event_types: keys.iter().map(|key| key.event_type).collect(),
+            modules: keys.iter().map(|key| key.module).collect(),
+            functions: keys.iter().map(|key| key.function).collect(),
+            arities: keys.iter().map(arity).collect(),
+            rows: counts.into(),
             numbers,
         })
     }
 
-    /// What each cell's rows have in common.
-    pub fn keys(&self) -> &[CellKey] {
-        &self.keys
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What a cell's rows have in common.
+    ///
+    /// # Panics
+    /// When the cell is not below their number.
+    pub fn key(&self, cell: u32) -> CellKey {
+        let cell = cell as usize;
+        CellKey {
+            event_type: self.event_types[cell],
+            module: self.modules[cell],
+            function: self.functions[cell],
+            arity: u16::try_from(self.arities[cell]).ok(),
+        }
     }
 
     /// How many rows each cell has.
@@ -173,13 +144,63 @@ impl Cells {
         self.paths.iter().find(|path| path.node == node)
     }
 
+    pub(super) fn write(&self, to: &mut Sink<'_>) {
+        to.array(&self.event_types);
+        to.array(&self.modules);
+        to.array(&self.functions);
+        to.array(&self.arities);
+        to.array(&self.rows);
+        to.number(self.paths.len() as u64);
+        self.paths.iter().for_each(|path| path.write(to));
+    }
+
+    pub(super) fn read(
+        from: &mut Source<'_>,
+        rows: usize,
+        codes: &[CodeColumn; DictionaryColumn::COUNT],
+        texts: &[Option<Array<u32>>; DictionaryColumn::COUNT],
+        names: &Names,
+    ) -> Option<Self> {
+        let event_types: Array<u32> = from.array()?;
+        let cells = event_types.len();
+        let mut read = Self {
+            event_types,
+            modules: from.array_of(cells)?,
+            functions: from.array_of(cells)?,
+            arities: from.array_of(cells)?,
+            rows: from.array_of(cells)?,
+            numbers: None,
+            paths: Box::default(),
+        };
+        let distinct = |column: DictionaryColumn| codes[column as usize].absent() as usize;
+        let total: u64 = read.rows.iter().map(|&rows| u64::from(rows)).sum();
+        let is_whole = cells <= CELLS_MAX
+            && total == rows as u64
+            && are_below(&read.event_types, distinct(DictionaryColumn::EventType))
+            && are_below(&read.modules, distinct(DictionaryColumn::Module) + 1)
+            && are_below(&read.functions, distinct(DictionaryColumn::Function) + 1);
+        if !is_whole {
+            return None;
+        }
+        let paths = (0..from.count(PATHS_MAX)?).map(|_| CellPath::read(from, &read.rows));
+        read.paths = paths.collect::<Option<_>>()?;
+        let keys = (0..cells as u32).map(|cell| named(&read.key(cell), codes, texts));
+        read.numbers = names.cell_numbers(keys);
+        Some(read)
+    }
+
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        let paths = self.paths.iter();
-        let paths = paths.map(|path| {
-            size_of_val(&*path.cells) + size_of_val(&*path.numbers) + size_of_val(&*path.buckets)
-        });
-        size_of_val(&*self.keys) + size_of_val(&*self.rows) + paths.sum::<usize>()
+        let columns = [
+            &self.event_types,
+            &self.modules,
+            &self.functions,
+            &self.arities,
+            &self.rows,
+        ];
+        columns.map(Array::bytes).iter().sum::<usize>()
+            + self.numbers.as_ref().map_or(0, Array::bytes)
+            + self.paths.iter().map(CellPath::bytes).sum::<usize>()
     }
 }
 
@@ -226,7 +247,7 @@ fn cells_of(
 fn named(
     key: &CellKey,
     codes: &[CodeColumn; DictionaryColumn::COUNT],
-    texts: &[Option<Box<[u32]>>; DictionaryColumn::COUNT],
+    texts: &[Option<Array<u32>>; DictionaryColumn::COUNT],
 ) -> Option<NamedCell> {
     let number = |column: DictionaryColumn, code: u32| {
         let numbers = texts[column as usize].as_ref()?;
@@ -252,17 +273,6 @@ fn count_of(column: &PathColumn) -> usize {
         .map_or(0, |floats| floats.slots.rows().len())
 }
 
-fn is_numeric(column: &PathColumn) -> bool {
-    let others = [
-        &column.trues,
-        &column.falses,
-        &column.objects,
-        &column.arrays,
-        &column.large,
-    ];
-    column.texts.is_none() && others.iter().all(|rows| rows.is_empty())
-}
-
 /// The paths with the most numbers.
 fn frequent(paths: &PathIndex, rows: usize) -> Vec<(u32, &PathColumn)> {
     let counted = (0..).zip(paths.nodes()).map(|(node, known)| {
@@ -278,75 +288,4 @@ fn frequent(paths: &PathIndex, rows: usize) -> Vec<(u32, &PathColumn)> {
         .into_iter()
         .map(|(_, node, column)| (node, column))
         .collect()
-}
-
-fn path_of(node: u32, column: &PathColumn, cell_of_row: &[u16], cells: usize) -> CellPath {
-    let mut numbers = vec![CellNumbers::default(); cells];
-    let mut sketches = vec![Sketch::default(); cells];
-    if let Some(ints) = &column.ints {
-        for_each_slot(ints.slots.rows(), |slot, row| {
-            let value = ints.at(slot);
-            let cell = cell_of_row[row] as usize;
-            let own = &mut numbers[cell];
-            own.count += 1;
-            own.sum += i128::from(value);
-            own.min = own.min.min(value);
-            own.max = own.max.max(value);
-            sketches[cell].add(value as f64);
-        });
-    }
-    if let Some(floats) = &column.floats {
-        for_each_slot(floats.slots.rows(), |slot, row| {
-            let cell = cell_of_row[row] as usize;
-            numbers[cell].count += 1;
-            numbers[cell].has_floats = true;
-            sketches[cell].add(floats.values[slot]);
-        });
-    }
-    let mut buckets = Vec::new();
-    let filled = (0u16..).zip(&*numbers).filter(|(_, of)| of.count > 0);
-    let (cells, numbers): (Vec<u16>, Vec<CellNumbers>) = filled
-        .map(|(cell, of)| {
-            let start = buckets.len() as u32;
-            // A segment has fewer rows than a bucket can count.
-            buckets.extend(sketches[usize::from(cell)].to_buckets().unwrap_or_default());
-            let buckets = start..buckets.len() as u32;
-            (
-                cell,
-                CellNumbers {
-                    buckets,
-                    ..of.clone()
-                },
-            )
-        })
-        .unzip();
-    CellPath {
-        node,
-        cells: cells.into_boxed_slice(),
-        numbers: numbers.into_boxed_slice(),
-        buckets: buckets.into_boxed_slice(),
-        has_floats: column.floats.is_some(),
-        is_numeric: is_numeric(column),
-        has_large: !column.large.is_empty(),
-    }
-}
-
-/// Visits slot and row of every value.
-fn for_each_slot(rows: &RowSet, mut visit: impl FnMut(usize, usize)) {
-    match rows {
-        RowSet::Listed(rows) => {
-            let rows = rows.iter().enumerate();
-            rows.for_each(|(slot, &row)| visit(slot, row as usize));
-        }
-        RowSet::Bits(words) => {
-            for (index, &word) in words.iter().enumerate() {
-                let mut left = word;
-                while left != 0 {
-                    let row = index * 64 + left.trailing_zeros() as usize;
-                    left &= left - 1;
-                    visit(row, row);
-                }
-            }
-        }
-    }
 }
