@@ -97,6 +97,13 @@ fn open_all_ways(path: &Path, all: &[EventRow], what: &str, writing: bool) {
     }
 }
 
+/// Puts a file in place of another, which who has it mapped keeps: a mapping of a file that is cut is no memory any more.
+fn put(path: &Path, bytes: &[u8]) {
+    let new = path.with_extension("changed");
+    fs::write(&new, bytes).unwrap();
+    fs::rename(new, path).unwrap();
+}
+
 fn files(path: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(path)
         .unwrap()
@@ -136,9 +143,9 @@ fn a_closed_recording_with_a_file_cut_at_any_length() {
                 image(whole.path(), &path);
             }
             let cut = path.join(&name);
-            fs::write(&cut, &bytes[..len]).unwrap();
+            put(&cut, &bytes[..len]);
             open_all_ways(&path, &all, &format!("{name:?} cut at {len}"), writing);
-            fs::write(&cut, &bytes).unwrap();
+            put(&cut, &bytes);
         }
     }
     open_all_ways(whole.path(), &all, "whole", true);
@@ -165,9 +172,9 @@ fn a_closed_recording_with_any_byte_changed() {
             }
             let mut changed = bytes.clone();
             changed[at] ^= 1 << (at % 8);
-            fs::write(path.join(&name), &changed).unwrap();
+            put(&path.join(&name), &changed);
             open_all_ways(&path, &all, &format!("{name:?} changed at {at}"), writing);
-            fs::write(path.join(&name), &bytes).unwrap();
+            put(&path.join(&name), &bytes);
         }
     }
 }
