@@ -6,6 +6,10 @@
 //! segment through a [`SegmentBuilder`](segment_builder::SegmentBuilder). A [`Snapshot`] is the segment list and a
 //! watermark.
 #![deny(unsafe_code)]
+#![cfg_attr(
+    loom,
+    allow(dead_code, reason = "models have no files, and what only these need")
+)]
 
 #[allow(
     unsafe_code,
