@@ -225,7 +225,7 @@ impl Bitmap {
 /// The comparisons go into bytes first and from there, eight at a time, into bits, which the compiler makes vector
 /// instructions of; shifting single bits together it does not.
 #[inline]
-fn pack<T: Copy>(values: &[T], keep: &impl Fn(T) -> bool) -> u64 {
+pub(crate) fn pack<T: Copy>(values: &[T], keep: &impl Fn(T) -> bool) -> u64 {
     let mut flags = [0u8; 64];
     for (flag, &value) in flags.iter_mut().zip(values) {
         *flag = u8::from(keep(value));

@@ -86,7 +86,7 @@ fn matching(filter: &Filter, part: &Part<'_>, rows: Rows<'_>) -> Option<Bitmap> 
     if range.is_empty() {
         return None;
     }
-    let code_filters = code_filters(filter, segment)?;
+    let mut code_filters = code_filters(filter, segment)?;
     let mut matching = match members {
         Some(members) => {
             let row_of = |seq: &u64| (seq - segment.base_seq) as u32;
@@ -94,7 +94,7 @@ fn matching(filter: &Filter, part: &Part<'_>, rows: Rows<'_>) -> Option<Bitmap> 
             let members: Vec<u32> = members.iter().map(row_of).filter(within).collect();
             Bitmap::of_rows(rows.count, &members)
         }
-        None => first_candidates(&code_filters, rows, range),
+        None => first_candidates(&mut code_filters, rows, range),
     };
     for code_filter in &code_filters {
         code_filter.retain(rows, &mut matching);
@@ -135,22 +135,29 @@ fn code_filters(filter: &Filter, segment: &Segment) -> Option<Vec<CodeFilter>> {
     asked.collect()
 }
 
-/// All rows of the range, or where the rarest values that are asked for are listed, only their rows.
-fn first_candidates(filters: &[CodeFilter], rows: Rows<'_>, range: Range<usize>) -> Bitmap {
-    let listed = filters.iter().filter_map(|filter| filter.listed(rows));
-    match listed.min_by_key(|lists| lists.iter().map(|list| list.len()).sum::<usize>()) {
-        Some(lists) => {
-            let within = |row: &u32| range.contains(&(*row as usize));
-            let members: Vec<u32> = lists
-                .into_iter()
-                .flatten()
-                .copied()
-                .filter(within)
-                .collect();
-            Bitmap::of_rows(rows.count, &members)
-        }
-        None => Bitmap::of_range(rows.count, range),
-    }
+/// All rows of the range, or where the rarest values that are asked for are listed, only their rows: that filter is done
+/// with then.
+fn first_candidates(filters: &mut Vec<CodeFilter>, rows: Rows<'_>, range: Range<usize>) -> Bitmap {
+    let listed = filters.iter().enumerate().filter_map(|(index, filter)| {
+        let lists = filter.listed(rows)?;
+        let count: usize = lists.iter().map(|list| list.len()).sum();
+        Some((count, index, lists))
+    });
+    let Some((_, index, lists)) = listed.min_by_key(|&(count, ..)| count) else {
+        return Bitmap::of_range(rows.count, range);
+    };
+    let within = |list: &'_ [u32]| {
+        let start = list.partition_point(|&row| (row as usize) < range.start);
+        let end = list.partition_point(|&row| (row as usize) < range.end);
+        start..end
+    };
+    let members: Vec<u32> = lists
+        .into_iter()
+        .flat_map(|list| &list[within(list)])
+        .copied()
+        .collect();
+    filters.swap_remove(index);
+    Bitmap::of_rows(rows.count, &members)
 }
 
 /// Those of the positions that lie in the visible part of the segment.

@@ -8,7 +8,7 @@ use kinescope_store::index::paths::{
 };
 use kinescope_store::json::{self, Found};
 
-use crate::bitmap::Bitmap;
+use crate::bitmap::{Bitmap, pack};
 use crate::condition::{Comparison, Test};
 use crate::evaluate::{Rows, int_bounds, retain_valid};
 use crate::path_reader::look_up;
@@ -151,8 +151,14 @@ pub(crate) fn retain_slots<T: Copy>(
             candidates.retain(values, keep);
         }
         RowSet::Listed(rows) => {
-            let kept = rows.iter().zip(values).filter(|&(_, &value)| keep(value));
-            let kept: Vec<u32> = kept.map(|(&row, _)| row).collect();
+            let mut kept = Vec::new();
+            for (rows, values) in rows.chunks(64).zip(values.chunks(64)) {
+                let mut left = pack(values, &keep);
+                while left != 0 {
+                    kept.push(rows[left.trailing_zeros() as usize]);
+                    left &= left - 1;
+                }
+            }
             candidates.intersect_listed(&kept);
         }
     }
