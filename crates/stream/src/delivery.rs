@@ -16,8 +16,11 @@ use crate::streams::{Hub, Notices, lock};
 const SLEEP_MAX: Duration = Duration::from_secs(3600);
 /// New rows are looked at for all keyed subscriptions together from so many of them on.
 const TOGETHER_MIN: usize = 4;
-/// How far behind the newest row a subscription may be for that.
+/// How far behind the newest row a subscription that is live may be.
 const NEAR_ROWS: u64 = 64 << 10;
+
+/// How long those that are farther behind may keep the others waiting in one round, roughly; one of them always gets a look.
+const FAR_MAX: Duration = Duration::from_millis(2);
 
 /// A look for a subscription, as it was when the look began.
 struct Task {
@@ -76,6 +79,8 @@ impl Round {
 /// Delivers until the store is closed and everything is delivered, or nobody can subscribe any more.
 pub(crate) fn run(hub: &Hub) {
     let mut index = KeyIndex::default();
+    // Of those far behind, whose turn it was last.
+    let mut last_far = 0;
     loop {
         hub.bell.hear();
         // Before the snapshot: one that is taken afterwards is final.
@@ -101,7 +106,7 @@ pub(crate) fn run(hub: &Hub) {
             continue;
         }
         let plans = round.plans;
-        let results = look(hub, &mut index, &snapshot, round.tasks);
+        let results = look(hub, &mut index, &snapshot, round.tasks, &mut last_far);
         let more = take_note(hub, view, results);
         deliver(hub, &snapshot, plans.into_iter().chain(more));
     }
@@ -132,32 +137,56 @@ fn begin(hub: &Hub, view: View) -> Option<Round> {
     (!is_over).then_some(round)
 }
 
-fn look(hub: &Hub, index: &mut KeyIndex, snapshot: &Snapshot, tasks: Vec<Task>) -> Vec<Sight> {
+fn is_near(task: &Task, watermark: u64) -> bool {
+    watermark - task.stretch.from <= NEAR_ROWS
+}
+
+/// Looks near the newest row come first, and all of them in every round: catching up is not allowed to delay what is live.
+/// Those for which there is no time are asked for again in the next round, where it is their turn.
+fn look(
+    hub: &Hub,
+    index: &mut KeyIndex,
+    snapshot: &Snapshot,
+    tasks: Vec<Task>,
+    last_far: &mut u64,
+) -> Vec<Sight> {
     let from = tasks.iter().map(|task| task.stretch.from).min();
     let segments = segments_of(snapshot, from.unwrap_or(snapshot.watermark));
-    let (together, alone) = split(tasks, &segments, snapshot.watermark);
-    let mut results: Vec<Sight> = alone
+    let (near, mut far): (Vec<Task>, Vec<Task>) = tasks
         .into_iter()
-        .map(|task| {
-            let start = Instant::now();
-            let seen = match &task.look {
-                Look::Rows(query) => Seen::Rows(scan(&query.filter, &segments, task.stretch)),
-                Look::Time(column, at_least) => {
-                    Seen::Time(first_at(*column, *at_least, &segments, task.stretch))
-                }
-            };
-            Sight {
-                id: task.id,
-                epoch: task.epoch,
-                seen,
-                took: start.elapsed(),
-            }
-        })
-        .collect();
+        .partition(|task| is_near(task, snapshot.watermark));
+    let (together, alone) = split(near, &segments, snapshot.watermark);
+    let alone = alone.into_iter();
+    let mut results: Vec<Sight> = alone.map(|task| look_alone(task, &segments)).collect();
     if !together.is_empty() {
         results.extend(look_together(hub, index, &segments, together));
     }
+    far.sort_by_key(|task| (task.id <= *last_far, task.id));
+    let start = Instant::now();
+    for task in far {
+        *last_far = task.id;
+        results.push(look_alone(task, &segments));
+        if start.elapsed() > FAR_MAX {
+            break;
+        }
+    }
     results
+}
+
+fn look_alone(task: Task, segments: &Segments<'_>) -> Sight {
+    let start = Instant::now();
+    let seen = match &task.look {
+        Look::Rows(query) => Seen::Rows(scan(&query.filter, segments, task.stretch)),
+        Look::Time(column, at_least) => {
+            Seen::Time(first_at(*column, *at_least, segments, task.stretch))
+        }
+    };
+    Sight {
+        id: task.id,
+        epoch: task.epoch,
+        seen,
+        took: start.elapsed(),
+    }
 }
 
 /// Those that are better looked at together, and the others.
@@ -165,19 +194,16 @@ fn split(tasks: Vec<Task>, segments: &Segments<'_>, watermark: u64) -> (Vec<Task
     let Some((open, _)) = segments.last() else {
         return (Vec::new(), tasks);
     };
-    let is_near = |task: &Task| {
+    let is_joining = |task: &Task| {
         let from = task.stretch.from;
         let has_key = matches!(&task.look, Look::Rows(query) if query.key.is_some());
         // Who is to stop before the newest row goes alone.
-        has_key
-            && from >= open.base_seq
-            && watermark - from <= NEAR_ROWS
-            && task.stretch.rows_max as u64 >= watermark - from
+        has_key && from >= open.base_seq && task.stretch.rows_max as u64 >= watermark - from
     };
-    if tasks.iter().filter(|task| is_near(task)).count() < TOGETHER_MIN {
+    if tasks.iter().filter(|task| is_joining(task)).count() < TOGETHER_MIN {
         return (Vec::new(), tasks);
     }
-    tasks.into_iter().partition(is_near)
+    tasks.into_iter().partition(is_joining)
 }
 
 fn look_together(
