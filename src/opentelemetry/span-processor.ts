@@ -1,9 +1,9 @@
 /** Spans as calls. */
-import type { EventInput, Kinescope, RunContext } from '../../index.js'
+import type { EventId, EventInput, Kinescope, RunContext } from '../../index.js'
 import type { OtelSpan, OtelSpanContext, SpanProcessorOptions, SpanProcessorStats } from '../../opentelemetry.js'
 import { invalidArgument } from '../errors.js'
 import { NOT_RECORDED } from '../recorder/event-id.js'
-import { filled, idsOf, kindOf, originOf, scopeOf, serviceOf, text } from './facts.js'
+import { filled, idsOf, kindOf, type Origin, originOf, scopeOf, serviceOf, text } from './facts.js'
 import { checkFlag, checkOptions, checkScope, flush, type Scope } from './options.js'
 import { exitData, failureOf, linksOf, spanEventOf } from './span-events.js'
 import { type KnownSpan, SpanMap } from './span-map.js'
@@ -104,17 +104,16 @@ export class KinescopeSpanProcessor {
     const wallTime = nanoseconds(span.startTime) ?? now.wallTime
     const timestamp = timestampOfWall(wallTime, now, parent)
     const pid = parent === undefined ? this.#rootPid(spanId) : parent.pid
-    const entryId = this.#scope.recorder.record({
-      ...originOf(span.attributes, text(span.name) ?? null, ownerOf(span)),
-      ...placeOf({ traceId, pid }),
+    const origin = originOf(span.attributes, text(span.name) ?? null, ownerOf(span))
+    const entryId = this.#scope.recorder.record(eventOf(origin, { traceId, pid }, parent?.entryId, {
       eventType: 'function_entry',
-      ...(parent === undefined ? {} : { parentId: parent.entryId }),
       timestamp,
       wallTime,
       data: {
         name: span.name,
         span_id: spanId,
-        ...(parent === undefined ? { remote_parent: parentSpanId } : { parent_span_id: parentSpanId }),
+        remote_parent: parent === undefined ? parentSpanId : undefined,
+        parent_span_id: parent === undefined ? undefined : parentSpanId,
         kind: kindOf(span.kind),
         scope: scopeOf(span.instrumentationScope ?? span.instrumentationLibrary),
         service: serviceOf(span.resource),
@@ -123,7 +122,7 @@ export class KinescopeSpanProcessor {
         attributes: filled(span.attributes),
         links: linksOf(span.links),
       },
-    })
+    }))
     return entryId === NOT_RECORDED ? null : { traceId, spanId, entryId, pid, timestamp, wallTime }
   }
 
@@ -140,23 +139,39 @@ export class KinescopeSpanProcessor {
     const duration = nanoseconds(span.duration) ?? (givenEnd ?? now.wallTime) - known.wallTime
     const wallTime = givenEnd ?? known.wallTime + duration
     const timestamp = nearest(known.timestamp + duration, now.timestamp)
-    const base = { ...originOf(span.attributes, text(span.name) ?? null, ownerOf(span)), ...placeOf(known), parentId: known.entryId }
+    const origin = originOf(span.attributes, text(span.name) ?? null, ownerOf(span))
+    const record = (facts: Facts): void => void recorder.record(eventOf(origin, known, known.entryId, facts))
     const events = Array.isArray(span.events) ? span.events.map((event) => spanEventOf(event, known.spanId)) : []
     const failure = failureOf(span, events)
     for (const event of events) {
       const at = event.wallTime ?? wallTime
-      recorder.record({ ...base, ...event, wallTime: at, timestamp: BigInt.asIntN(64, known.timestamp + at - known.wallTime) })
+      record({ eventType: event.eventType, wallTime: at, timestamp: BigInt.asIntN(64, known.timestamp + at - known.wallTime), data: event.data })
     }
     if (failure !== undefined && events.every(({ eventType }) => eventType !== 'error')) {
-      recorder.record({ ...base, eventType: 'error', timestamp, wallTime, data: { ...failure, span_id: known.spanId, status: 'error' } })
+      record({ eventType: 'error', timestamp, wallTime, data: { ...failure, span_id: known.spanId, status: 'error' } })
     }
-    recorder.record({ ...base, eventType: 'function_exit', timestamp, wallTime, data: exitData(span, known.spanId, duration, failure) })
+    record({ eventType: 'function_exit', timestamp, wallTime, data: exitData(span, known.spanId, duration, failure) })
   }
 }
 
 /** Which trace and logical process events of a span are of. */
 export function placeOf({ traceId, pid }: Pick<KnownSpan, 'traceId' | 'pid'>): Pick<EventInput, 'correlationId' | 'pid'> {
   return pid === undefined ? { correlationId: traceId } : { correlationId: traceId, pid }
+}
+
+/** What distinguishes an event of a span from the others. */
+interface Facts {
+  readonly eventType: string
+  readonly timestamp: bigint
+  readonly wallTime: bigint
+  readonly data: unknown
+}
+
+/** An event, always with the same fields, which is what makes it quick to read; `undefined` leaves a field to the frame. */
+function eventOf(origin: Origin, { traceId, pid }: Pick<KnownSpan, 'traceId' | 'pid'>, parentId: EventId | undefined, facts: Facts): EventInput {
+  const { eventType, timestamp, wallTime, data } = facts
+  const { module, function: name, file, line } = origin
+  return { eventType, pid, correlationId: traceId, parentId, module, function: name, file, line, timestamp, wallTime, data } as EventInput
 }
 
 /** What made a span: its scope, else its service. */
