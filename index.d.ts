@@ -54,6 +54,28 @@ export function open(options?: OpenOptions): Promise<Kinescope>
 export function attach(handle: KinescopeHandle): Kinescope
 
 /**
+ * Checks every file of a recording: checksums of sealed segments and their indexes, commit records, losses and producers'
+ * numbers, and of an open segment, which has no checksums, all that readers rely on. Nothing is changed, and a process that
+ * writes the recording is not disturbed; what it has still in its rings is not looked at. Reads everything once.
+ *
+ * @param path The recording's directory.
+ * @returns What is damaged and what is intact; it rejects only when there is nothing that could be told.
+ * @throws {KinescopeError} `NOT_FOUND` without a recording; `UNSUPPORTED_VERSION` for one of a later version; `CORRUPT_RECORDING`
+ * when its description is damaged; `IO` when the system refuses; `INVALID_ARGUMENT`.
+ * @example
+ * import { mkdtempSync, rmSync } from 'node:fs'
+ * import { open, verify } from 'kinescope'
+ * const path = mkdtempSync('recording-')
+ * const recording = await open({ path })
+ * recording.recorder.record({ eventType: 'log' })
+ * await recording.close()
+ * const { intact, segments } = await verify(path)
+ * console.log(intact, segments[0].events) // true 1
+ * rmSync(path, { recursive: true })
+ */
+export function verify(path: string): Promise<Verification>
+
+/**
  * What went wrong, as a code that programs can branch on.
  *
  * - `INVALID_ARGUMENT`: an argument has the wrong type, is outside its limits, or is not known.
@@ -1535,6 +1557,45 @@ export interface AggregateResult extends Disposable {
    * result.release()
    */
   release(): void
+}
+
+/** What {@link verify} has found. */
+export interface Verification {
+  /** Whether no file and no segment is damaged, and there are no holes. */
+  readonly intact: boolean
+  /** Whether a process writes the recording now. */
+  readonly live: boolean
+  /** Exclusive: where the log ends. */
+  readonly snapshot: bigint
+  /** Runs of the log, in `seq` order. */
+  readonly segments: readonly VerifiedSegment[]
+  /** Every file that was looked at. */
+  readonly files: readonly VerifiedFile[]
+  /** Positions of the log, first and last, that are in no file although the recording does not tell that they are missing. */
+  readonly holes: readonly { readonly fromSeq: bigint; readonly toSeq: bigint; readonly count: number }[]
+}
+
+/** A run of the log, as {@link verify} has found it. */
+export interface VerifiedSegment {
+  /** Position of its first event. */
+  readonly fromSeq: bigint
+  /** Position of its last event; `null` when nothing tells it that could be trusted. */
+  readonly toSeq: bigint | null
+  /** Events; 0 when nothing tells it. */
+  readonly events: number
+  /** Whether it is complete, and in a file of its own. */
+  readonly sealed: boolean
+  /** Why no answer has anything of it; `null`: it is whole. */
+  readonly damage: string | null
+}
+
+/** A file of a recording, as {@link verify} has found it. */
+export interface VerifiedFile {
+  /** In the recording's directory. */
+  readonly name: string
+  readonly bytes: number
+  /** What is wrong with it; `null`: nothing. */
+  readonly damage: string | null
 }
 
 /** What is known to be missing from a range of time. */

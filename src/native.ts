@@ -295,6 +295,22 @@ export interface NativeStreams {
   close(): void
 }
 
+/** A file that grows by an answer at a time; one call at a time. */
+export interface NativeExport {
+  write(answer: NativeAnswer): Promise<Uint8Array>
+  finish(): Promise<Uint8Array>
+}
+
+/** What a recording's files are worth; see `Verification` in the contract. */
+export interface NativeVerification {
+  live: boolean
+  nextSeq: bigint
+  segments: { fromSeq: bigint; events?: number; sealed: boolean; damage?: string }[]
+  files: { name: string; bytes: number; damage?: string }[]
+  /** First and last position. */
+  holes: bigint[][]
+}
+
 /** Stops the query that it was given to. */
 export interface NativeCancel {
   cancel(): void
@@ -356,6 +372,9 @@ export interface NativeAddon {
   /** Numbers of the ring format as Rust has them. */
   ringLayout(): Record<string, number>
   readonly NativeCancel: new () => NativeCancel
+  /** @param names of a projection's columns. */
+  readonly NativeExport: new (like: NativeAnswer, format: string, names: string[] | undefined) => NativeExport
+  verifyRecording(path: string): Promise<NativeVerification>
 }
 
 /** Loads the addon of this platform; the generated loader tries the local build first and the platform package then. */

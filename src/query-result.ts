@@ -5,7 +5,7 @@ import { EVENT_COLUMN_COUNT, eventSchema, projectedSchema, tableToIpc } from './
 import type { Batch, BufferCache } from './columns.js'
 import { invalidArgument } from './errors.js'
 import { HeldColumns } from './held-columns.js'
-import { callNative, type NativeAnswer, type NativeLoss } from './native.js'
+import { awaitNative, callNative, native, type NativeAnswer, type NativeExport, type NativeLoss } from './native.js'
 import type { ProjectedField } from './projection.js'
 import { eventReader, projectedReader } from './rows.js'
 
@@ -17,24 +17,24 @@ export class Answer<Row = Event> implements QueryResult<Row> {
   readonly lost: Lost
   readonly #native: NativeAnswer
   readonly #columns: HeldColumns
-  readonly #isProjected: boolean
+  readonly #names: readonly string[] | null
   readonly #reader: (batch: Batch) => (row: number) => unknown
 
-  constructor(native: NativeAnswer, buffers: BufferCache, projection: readonly ProjectedField[] | null = null) {
-    this.#native = native
-    const types = native.projectedTypes()
-    this.#isProjected = projection !== null && types !== null
+  constructor(answer: NativeAnswer, buffers: BufferCache, projection: readonly ProjectedField[] | null = null) {
+    this.#native = answer
+    const types = answer.projectedTypes()
+    this.#names = projection !== null && types !== null ? projection.map(({ name }) => name) : null
     if (projection === null || types === null) {
-      this.#columns = new HeldColumns(native, EVENT_COLUMN_COUNT, eventSchema, buffers)
+      this.#columns = new HeldColumns(answer, EVENT_COLUMN_COUNT, eventSchema, buffers)
       this.#reader = eventReader
     } else {
-      this.#columns = new HeldColumns(native, projection.length, () => projectedSchema(projection, types), buffers)
+      this.#columns = new HeldColumns(answer, projection.length, () => projectedSchema(projection, types), buffers)
       this.#reader = (batch) => projectedReader(batch, projection, types)
     }
-    this.totalMatches = native.totalMatches
-    this.nextPageToken = native.nextPageToken()
-    this.snapshot = native.snapshot
-    this.lost = lostOf(native.lost())
+    this.totalMatches = answer.totalMatches
+    this.nextPageToken = answer.nextPageToken()
+    this.snapshot = answer.snapshot
+    this.lost = lostOf(answer.lost())
   }
 
   get table(): Table {
@@ -59,8 +59,18 @@ export class Answer<Row = Event> implements QueryResult<Row> {
     if (format !== 'stream' && format !== 'file') throw invalidArgument('format', format, "'stream' or 'file'")
     this.#columns.ensureHeld()
     // The addon knows the columns of a projection by their position only.
-    if (this.#isProjected) return tableToIpc(this.table, format)
+    if (this.#names !== null) return tableToIpc(this.table, format)
     return callNative(() => this.#native.toIpc(format === 'file'))
+  }
+
+  /** A file of answers such as this one, in which none is yet. */
+  startExport(format: 'arrow' | 'arrows' | 'parquet'): NativeExport {
+    return callNative(() => new native.NativeExport(this.#native, format, this.#names === null ? undefined : [...this.#names]))
+  }
+
+  /** Adds this answer's rows to a file; gives what has come of it. */
+  exportTo(file: NativeExport): Promise<Uint8Array> {
+    return awaitNative(() => file.write(this.#native))
   }
 
   release(): void {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
 use kinescope_query::page_token::PageToken;
 use kinescope_query::projection::SettledItem;
 use kinescope_query::{Answer, IpcFormat};
@@ -52,6 +53,11 @@ impl NativeAnswer {
             projected_types,
             lost,
         }
+    }
+
+    /// See [`Answer::named_batches`].
+    pub(crate) fn batches(&self, names: Option<&[String]>) -> napi::Result<Vec<RecordBatch>> {
+        self.held()?.answer.named_batches(names).map_err(js_error)
     }
 
     fn held(&self) -> napi::Result<&Held> {

@@ -18,6 +18,7 @@ mod definitions;
 mod describe;
 mod event_batch;
 mod event_streamer;
+mod export;
 mod exported;
 #[allow(
     unsafe_code,
@@ -34,3 +35,4 @@ mod query;
 mod registry;
 mod store;
 mod subscription;
+mod verify;

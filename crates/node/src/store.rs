@@ -89,7 +89,7 @@ fn open_to_read(_options: StoreOptions, _path: String) -> Result<Store, Error> {
 }
 
 #[cfg(not(unix))]
-fn no_files() -> Error {
+pub(crate) fn no_files() -> Error {
     let message = "path: expected none on this system, where recordings are kept in memory only";
     Error::new(ErrorCode::InvalidArgument, message)
 }

@@ -1,7 +1,10 @@
 //! Runs queries against a snapshot.
 
+use std::sync::Arc;
+
 use arrow_array::RecordBatch;
 use arrow_ipc::writer::{FileWriter, StreamWriter};
+use arrow_schema::Schema;
 use kinescope_store::columns::event_schema;
 use kinescope_store::{Error, ErrorCode, Snapshot, arrow_view};
 
@@ -358,6 +361,35 @@ pub enum IpcFormat {
 }
 
 impl Answer {
+    /// Its batches, of which one without rows has the schema when there are none. A projection's columns get `names`, where
+    /// otherwise they have their positions.
+    ///
+    /// # Errors
+    /// `IO` when there are not as many names as columns.
+    pub fn named_batches(&self, names: Option<&[String]>) -> Result<Vec<RecordBatch>, Error> {
+        let mut batches = self.batches.clone();
+        if batches.is_empty() {
+            let locator = Locator::new(&self.snapshot, &[]);
+            batches.push(gather(&[], &locator, self.items.as_deref())?.0);
+        }
+        let Some(names) = names else {
+            return Ok(batches);
+        };
+        let renamed = |batch: RecordBatch| {
+            let schema = batch.schema();
+            let fields = schema.fields().iter().zip(names);
+            let fields = fields.map(|(field, name)| field.as_ref().clone().with_name(name));
+            let schema = Schema::new(fields.collect::<Vec<_>>());
+            RecordBatch::try_new(Arc::new(schema), batch.columns().to_vec()).map_err(|error| {
+                Error::new(
+                    ErrorCode::Io,
+                    format!("an answer under other names: {error}"),
+                )
+            })
+        };
+        batches.into_iter().map(renamed).collect()
+    }
+
     /// The answer in Arrow's interprocess format.
     ///
     /// # Errors

@@ -67,8 +67,20 @@ pub fn select_by_time(
         }
     };
     parts.sort_by_key(nearest);
+    let farthest = |part: &Part<'_>| {
+        let bounds = &part.segment.bounds;
+        if descending {
+            TimeKey::new(bounds.min_timestamp(), 0, true)
+        } else {
+            TimeKey::new(bounds.max_timestamp(), u64::MAX >> 1, false)
+        }
+    };
     for part in parts {
         cancel.check()?;
+        if window.after.is_some_and(|after| farthest(&part) <= *after) {
+            // All of it has been delivered.
+            continue;
+        }
         if first.is_settled(&nearest(&part)) {
             if !window.count_all {
                 break;

@@ -53,7 +53,7 @@ pub mod validity;
 mod writer_thread;
 
 #[cfg(all(unix, not(loom)))]
-pub use disk::{DiskOptions, Probe};
+pub use disk::{DiskOptions, Probe, Verification, VerifiedFile, VerifiedSegment, verify};
 pub use error::{Error, ErrorCode};
 pub use event_id::{EventId, SEQUENCE_BITS};
 pub use import::{Import, ImportBatch, ImportColumn, ImportSource, Integers, Texts};

@@ -81,3 +81,30 @@ impl<'a> Decoder<'a> {
         self.array().map(i64::from_le_bytes)
     }
 }
+
+/// What is in a place for a record.
+pub(crate) enum Record<T> {
+    /// Nothing has been written there.
+    Empty,
+    /// Something that is no such record.
+    Damaged,
+    /// A record.
+    Valid(T),
+}
+
+impl<T> Record<T> {
+    pub(crate) fn of(bytes: &[u8], decode: impl FnOnce(&[u8]) -> Option<T>) -> Self {
+        match decode(bytes) {
+            Some(record) => Self::Valid(record),
+            None if bytes.iter().all(|byte| *byte == 0) => Self::Empty,
+            None => Self::Damaged,
+        }
+    }
+
+    pub(crate) fn valid(self) -> Option<T> {
+        match self {
+            Self::Valid(record) => Some(record),
+            Self::Empty | Self::Damaged => None,
+        }
+    }
+}

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-use super::codec::{Decoder, Encoder};
+use super::codec::{Decoder, Encoder, Record};
 use super::directory::{Directory, open_or_create};
 use super::head::{allocate, read_entries};
 use crate::columns::DictionaryColumn;
@@ -219,16 +219,19 @@ impl State {
 
     /// The newest commit whose checksum holds.
     pub(crate) fn read(&self) -> Option<Commit> {
-        let slot = |region: &Region| {
-            let words = region.atomics();
+        let commits = self.records().into_iter().filter_map(Record::valid);
+        commits.max_by_key(|commit| commit.generation)
+    }
+
+    /// What is in both places.
+    pub(crate) fn records(&self) -> [Record<Commit>; 2] {
+        [&self.slots[0], &self.slots[1]].map(|region| {
             let mut bytes = Vec::with_capacity(COMMIT_WORDS * 8);
-            for word in words {
+            for word in region.atomics() {
                 bytes.extend(word.load(Ordering::Acquire).to_le_bytes());
             }
-            Commit::decode(&bytes)
-        };
-        let commits = self.slots.iter().filter_map(slot);
-        commits.max_by_key(|commit| commit.generation)
+            Record::of(&bytes, Commit::decode)
+        })
     }
 
     /// The generations of both places, valid or not: whoever sees them unchanged has missed nothing.

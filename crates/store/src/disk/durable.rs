@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use super::codec::{Decoder, Encoder};
+use super::codec::{Decoder, Encoder, Record};
 use super::commit::{COMMIT_BYTES, Commit};
-use super::directory::{Directory, open_or_create};
+use super::directory::{Directory, open_or_create, read_bounded};
 use crate::error::Error;
 
 const PAGE_BYTES: u64 = 4096;
@@ -73,17 +73,22 @@ impl DurableFile {
 
     /// The newest record whose checksum holds.
     pub(crate) fn read(directory: &Directory) -> Option<Durable> {
-        let file = File::open(directory.file("durable")).ok()?;
-        let record = |page: u64| {
-            let mut bytes = [0; RECORD_BYTES + 4];
-            file.read_exact_at(&mut bytes, page * PAGE_BYTES).ok()?;
-            Durable::decode(&bytes)
-        };
-        let records = [record(0), record(1)];
-        records
-            .into_iter()
-            .flatten()
-            .max_by_key(|durable| durable.number)
+        let records = Self::records(directory).ok()?;
+        let valid = records.into_iter().filter_map(Record::valid);
+        valid.max_by_key(|durable| durable.number)
+    }
+
+    /// What is in both places.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn records(directory: &Directory) -> io::Result<[Record<Durable>; 2]> {
+        let bytes = read_bounded(&directory.file("durable"), 2 * PAGE_BYTES)?;
+        Ok([0, PAGE_BYTES as usize].map(|at| {
+            let behind = bytes.get(at..).unwrap_or_default();
+            let record = &behind[..behind.len().min(RECORD_BYTES + 4)];
+            Record::of(record, Durable::decode)
+        }))
     }
 
     /// Writes the next record and waits until it is on the disk.

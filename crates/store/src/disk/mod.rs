@@ -19,6 +19,7 @@ mod sequences;
 mod session;
 mod stored;
 mod syncer;
+mod verify;
 
 pub use directory::Probe;
 pub(crate) use disk_journal::Handles;
@@ -26,3 +27,4 @@ pub(crate) use follow::{Follower, Looks};
 pub(crate) use lock::Lock;
 pub use recover::DiskOptions;
 pub(crate) use recover::open;
+pub use verify::{Verification, VerifiedFile, VerifiedSegment, verify};

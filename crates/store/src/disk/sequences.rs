@@ -22,6 +22,26 @@ fn check(producer: u16, next: u64) -> u64 {
     u64::from(crc32fast::hash(&bytes) as u16)
 }
 
+/// Producers in order of their numbers, with their next numbers; none for an entry that is damaged.
+pub(crate) fn read(directory: &Directory) -> Vec<(u16, Option<u64>)> {
+    let bytes = read_bounded(&directory.file("producers"), MAX_BYTES).unwrap_or_default();
+    let entries = bytes
+        .as_chunks::<8>()
+        .0
+        .iter()
+        .map(|entry| u64::from_le_bytes(*entry));
+    let entry = |(producer, entry): (usize, u64)| {
+        let producer = u16::try_from(producer).ok()?;
+        let next = entry & (SEQUENCE_LIMIT - 1);
+        // Zeros: never written, as 0 is no producer of rings and the first number is never 0 here.
+        (entry != 0).then(|| {
+            let is_whole = entry >> CHECK_SHIFT == check(producer, next);
+            (producer, is_whole.then_some(next))
+        })
+    };
+    entries.enumerate().filter_map(entry).collect()
+}
+
 /// The `producers` file.
 pub(crate) struct Sequences {
     file: File,
@@ -37,24 +57,9 @@ impl Sequences {
         })
     }
 
-    /// Producers in order of their numbers, with their next numbers; none for an entry that is damaged.
+    /// As [`read`].
     pub(crate) fn read(&self) -> Vec<(u16, Option<u64>)> {
-        let bytes = read_bounded(&self.directory.file("producers"), MAX_BYTES).unwrap_or_default();
-        let entries = bytes
-            .as_chunks::<8>()
-            .0
-            .iter()
-            .map(|entry| u64::from_le_bytes(*entry));
-        let entry = |(producer, entry): (usize, u64)| {
-            let producer = u16::try_from(producer).ok()?;
-            let next = entry & (SEQUENCE_LIMIT - 1);
-            // Zeros: never written, as 0 is no producer of rings and the first number is never 0 here.
-            (entry != 0).then(|| {
-                let is_whole = entry >> CHECK_SHIFT == check(producer, next);
-                (producer, is_whole.then_some(next))
-            })
-        };
-        entries.enumerate().filter_map(entry).collect()
+        read(&self.directory)
     }
 
     pub(crate) fn write(&self, producer: u16, next: u64) -> io::Result<()> {

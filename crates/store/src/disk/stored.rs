@@ -209,7 +209,7 @@ impl Stored {
     ///
     /// # Errors
     /// `CORRUPT_RECORDING`, `IO`.
-    fn load(&self, check: bool) -> Result<Segment, Error> {
+    pub(crate) fn load(&self, check: bool) -> Result<Segment, Error> {
         let Summary { base_seq, rows, .. } = self.index.summary;
         let len = usize::try_from(self.index.arrow_bytes)
             .map_err(|_| Error::corrupt("a sealed segment that is too large for this machine"))?;
