@@ -16,6 +16,7 @@ export const WRITING_PROBES = {
   writerCost: { file: 'probes/writer-cost.mjs', repetitions: 3 },
   overload: { file: 'probes/overload.mjs', repetitions: 1 },
   footprint: { file: 'probes/footprint.mjs', repetitions: 1 },
+  parquet: { file: 'probes/parquet.mjs', repetitions: 1 },
 }
 
 /** @type {Row[]} */
@@ -58,6 +59,13 @@ export const WRITING_ROWS = [
     goal: '',
     probes: ['footprint'],
     figures: ({ bytes }) => ({ absolute: withRange(bytes, 'bytes') }),
+  },
+  {
+    name: 'parquet',
+    what: 'bytes of an event of the queries exported as Parquet',
+    goal: '<= 23 bytes',
+    probes: ['parquet'],
+    figures: ({ bytes, eventsPerSecond }) => ({ ...atMost(bytes, 23, 'bytes'), ratio: `${withRange(eventsPerSecond, 'M events/s', { scale: 1e-6 })} exported` }),
   },
 ]
 
