@@ -166,7 +166,8 @@ export interface OpenOptions {
    * - `'sync'` the same, and everything before a {@link Kinescope.flush} that has returned.
    *
    * What is missing then is a gap that answers and streams tell of. Ids and positions of the log that had been handed out do not come
-   * again. While the disk is full, events are kept in memory, 256 MiB at most, until there is space; beyond that they are lost as `disk_full`.
+   * again. While the disk is full, events are kept in memory, 256 MiB at most, until there is space ({@link Stats.unsavedEvents}); beyond
+   * that they are lost as `disk_full`.
    * A ring for which there is no file is in memory, and its last milliseconds end with the process.
    */
   durability?: 'process' | 'interval' | 'sync'
@@ -289,7 +290,7 @@ export interface Kinescope extends AsyncDisposable {
    * {@link OpenOptions.durability} `'sync'` on the disk.
    *
    * @throws {KinescopeError} `CLOSED`; `RESOURCE_EXHAUSTED` when the writer has not caught up within about a second, or the disk
-   * within ten.
+   * within ten; with `'sync'`, `IO` when the disk refuses, or is full so that events are in memory only.
    * @example
    * scope.recorder.record({ eventType: 'log' })
    * await scope.flush()
@@ -316,6 +317,7 @@ export interface Kinescope extends AsyncDisposable {
    * Ends this thread's part. The opener's `close` ends the recording: every thread's ring is drained first, recording
    * afterwards does nothing but count in {@link Stats.afterClose}, and everything else throws `CLOSED`. Idempotent.
    *
+   * @throws {KinescopeError} `IO` when {@link Stats.unsavedEvents} found no space to the end and are lost; the recording is closed all the same.
    * @example
    * await scope.close()
    * await scope.close()
@@ -358,6 +360,11 @@ export interface Stats {
   readonly memoryBytes: number
   /** Bytes of the recording's files, rings left out; 0 for a recording in memory. */
   readonly diskBytes: number
+  /**
+   * Rows of the log that are in memory only, because the disk is full or the recording's directory is gone: they are queried like all others, become
+   * files as soon as that is possible, and end with the process if it ends before. 0 as long as the disk takes everything.
+   */
+  readonly unsavedEvents: number
   /** Bytes that results hold, whether or not the store still holds them too. Not part of `memoryBytes` or `retention.maxBytes`. */
   readonly leasedBytes: number
   /** How full this thread's ring is, from 0 to 1. */

@@ -63,6 +63,7 @@ export interface NativeStats {
   memoryBytes: number
   subscriptions: number
   diskBytes: number
+  unsavedEvents: number
   leasedBytes: number
   gatheredBytes: number
   copiedBytes: number

@@ -132,6 +132,8 @@ pub struct NativeStats {
     pub subscriptions: f64,
     /// Bytes of files.
     pub disk_bytes: f64,
+    /// Rows that are in memory only, because the disk takes no more.
+    pub unsaved_events: f64,
     /// Bytes that results hold.
     pub leased_bytes: f64,
     /// Bytes gathered for results.
@@ -317,6 +319,7 @@ impl NativeStore {
             memory_bytes: count(stats.memory_bytes),
             subscriptions: count(self.entry.streams.count() as u64),
             disk_bytes: count(stats.disk_bytes),
+            unsaved_events: count(stats.unsaved),
             leased_bytes: count(self.entry.leases.leased_bytes.load(Relaxed)),
             gathered_bytes: count(self.entry.leases.gathered_bytes.load(Relaxed)),
             copied_bytes: count(self.entry.leases.copied_bytes.load(Relaxed)),
@@ -337,7 +340,7 @@ impl NativeStore {
         registry::remove(entry.id);
         pool::promise(env, move || {
             entry.store.close();
-            Ok(())
+            entry.store.ensure_saved()
         })
     }
 }

@@ -284,10 +284,11 @@ impl<T: ArrowNativeType> AreaWriter<T> {
         self.limit - self.len
     }
 
-    /// The writing side of an area of a file, of whose elements the first `len` have been written.
+    /// The writing side of an area of a file, of whose elements the first `len` have been written. There is room for more
+    /// if the disk has any.
     ///
     /// # Errors
-    /// As [`Area::of_file`], and `IO` when the file has no blocks for what follows the first `len`.
+    /// As [`Area::of_file`].
     pub fn resume(region: Region, len: usize) -> Result<Self, Error> {
         let area = Area::of_file(region, len)?;
         let mut writer = Self {
@@ -295,14 +296,8 @@ impl<T: ArrowNativeType> AreaWriter<T> {
             len,
             limit: len,
         };
-        if writer.reserve(1) || writer.len == writer.area.capacity {
-            Ok(writer)
-        } else {
-            Err(Error::new(
-                ErrorCode::Io,
-                "no space on the disk for a segment",
-            ))
-        }
+        writer.reserve(1);
+        Ok(writer)
     }
 
     /// Whether `count` more elements fit, after the file behind the area has been given blocks for them.

@@ -107,25 +107,30 @@ impl LogWriter {
         Ok(Self::over(shared, builder, pool, Vec::new(), None, 0))
     }
 
-    /// A log on disk that goes on behind `stored`: with the rows that `builder` has, and the store's own sequence at
-    /// `own_sequence`.
+    /// A log on disk that goes on behind `stored`: with the rows of the `open` segment, else with an empty one at
+    /// `next_seq`; and with the store's own sequence at `own_sequence`.
+    ///
+    /// # Errors
+    /// `RESOURCE_EXHAUSTED`.
     pub fn resume(
         shared: Arc<Shared>,
-        builder: SegmentBuilder,
+        open: Option<SegmentBuilder>,
+        next_seq: u64,
         stored: Vec<Slot>,
-        journal: Box<dyn Journal>,
+        mut journal: Box<dyn Journal>,
         own_sequence: u64,
-    ) -> Self {
+    ) -> Result<Self, Error> {
+        let (rows, _) = shared.options.segment_limits();
+        let limits = SegmentLimits::of(rows, 0);
+        let open = open.map_or_else(|| journal.open_segment(next_seq, limits), Ok);
+        let is_stranded = open.is_err();
+        let builder = open.or_else(|_| stranded_builder(next_seq, rows, 0))?;
         let pool = Arc::default();
         if let Some(range) = builder.producer_range(FIRST_IMPORT) {
             shared.note_given(EventId::new(FIRST_IMPORT, range.last));
         }
-        Self::over(shared, builder, pool, stored, Some(journal), own_sequence)
-    }
-
-    /// What the log needs to make its first segment on disk.
-    pub fn first_limits(shared: &Shared) -> SegmentLimits {
-        SegmentLimits::of(shared.options.segment_limits().0, 0)
+        let log = Self::over(shared, builder, pool, stored, Some(journal), own_sequence);
+        Ok(Self { is_stranded, ..log })
     }
 
     fn over(
@@ -578,12 +583,7 @@ impl LogWriter {
                 Err(error) if self.builder.used_bytes() as u64 > journal.memory_left() => {
                     Err(error)
                 }
-                // Small, to be left soon when there is space again.
-                Err(_) => SegmentBuilder::new(
-                    base_seq,
-                    SegmentLimits::of(self.rows_per_segment.min(STRANDED_ROWS), row_text_bytes),
-                    &Arc::default(),
-                ),
+                Err(_) => stranded_builder(base_seq, self.rows_per_segment, row_text_bytes),
             };
         }
         let ordinary = SegmentLimits::of(self.rows_per_segment, 0);
@@ -920,6 +920,16 @@ fn hand_over(old: &Slot, new: &Slot, journal: &mut dyn Journal, indexer: Option<
     } else if let Some(indexer) = indexer {
         indexer.index(new);
     }
+}
+
+/// A segment in memory for want of space: small, to be left soon when there is some again.
+fn stranded_builder(
+    base_seq: u64,
+    rows: usize,
+    row_text_bytes: usize,
+) -> Result<SegmentBuilder, Error> {
+    let limits = SegmentLimits::of(rows.min(STRANDED_ROWS), row_text_bytes);
+    SegmentBuilder::new(base_seq, limits, &Arc::default())
 }
 
 /// What a sealed segment counts for retention by bytes.

@@ -36,6 +36,8 @@ pub struct Counters {
     pub mistyped: AtomicU64,
     /// Bytes of files; 0 in memory.
     pub disk_bytes: AtomicU64,
+    /// Rows of a recording on disk that are in memory only, because the disk takes no more.
+    pub unsaved: AtomicU64,
 }
 
 /// The state that the writer thread shares.

@@ -113,6 +113,8 @@ pub struct Stats {
     pub memory_bytes: u64,
     /// Bytes of files.
     pub disk_bytes: u64,
+    /// Rows that are in memory only, because the disk takes no more.
+    pub unsaved: u64,
 }
 
 /// An open recording.
@@ -366,18 +368,33 @@ impl Store {
     /// on the disk.
     ///
     /// # Errors
-    /// `RESOURCE_EXHAUSTED` after [`SYNC_MAX`].
+    /// `IO` when the disk refuses, or some of it is in memory only for want of space; `RESOURCE_EXHAUSTED` after [`SYNC_MAX`].
     pub fn wait_durable(&self) -> Result<(), Error> {
         #[cfg(all(unix, not(loom)))]
         if self.shared.options.durability == Durability::Sync
             && let Some(handles) = self.disk.as_ref().and_then(|disk| disk.get())
-            && !handles.waiter.sync(SYNC_MAX)
         {
-            return Err(Error::resource_exhausted(format!(
-                "the disk did not take what was recorded within {SYNC_MAX:?}"
-            )));
+            self.ensure_saved()?;
+            handles.waiter.sync(SYNC_MAX)?;
         }
         Ok(())
+    }
+
+    /// Says whether everything that is visible is in files, of a recording on disk: what is not when it has been closed
+    /// is lost.
+    ///
+    /// # Errors
+    /// `IO` saying how much is not.
+    pub fn ensure_saved(&self) -> Result<(), Error> {
+        match self.shared.counters.unsaved.load(Ordering::Acquire) {
+            0 => Ok(()),
+            unsaved => Err(Error::new(
+                ErrorCode::Io,
+                format!(
+                    "the recording's directory takes no more: {unsaved} events are in memory only"
+                ),
+            )),
+        }
     }
 
     /// A producer records no more, because it was closed or its thread has ended; what it committed is still drained.
@@ -428,8 +445,10 @@ impl Store {
             reply,
         })?;
         stored.recv().map_err(|_| Error::closed())??;
-        self.wait_durable()?;
+        // They are in the log, whatever the disk says.
         *numbers = next_numbers;
+        drop(numbers);
+        self.wait_durable()?;
         Ok(ids)
     }
 
@@ -555,6 +574,7 @@ impl Store {
             segments: snapshot.segment_count() as u64,
             memory_bytes: snapshot.used_bytes() as u64,
             disk_bytes: counters.disk_bytes.load(Ordering::Relaxed),
+            unsaved: counters.unsaved.load(Ordering::Relaxed),
         }
     }
 }

@@ -268,3 +268,55 @@ fn retention_removes_files_and_readers_keep_what_they_hold() {
     assert_eq!(found.first().unwrap().seq, evicted[0].last + 1);
     assert_eq!(found.last().unwrap().seq, 299);
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn a_crash_at_any_step_of_retention_leaves_the_end_of_the_log_and_says_what_is_gone(
+        steps in 0u32..60,
+        sealing in any::<bool>(),
+        segment_events in 1usize..6,
+    ) {
+        let (scratch, crashed) = (Scratch::new(), Scratch::new());
+        let points = CrashPoints::new(scratch.path(), crashed.path());
+        let with = || {
+            let retention = Retention { max_events: Some(40), ..Retention::default() };
+            options(segment_events, retention)
+        };
+        let store = Store::open_on_disk(with(), &disk(scratch.path(), Some(points.probe()))).unwrap();
+        let (mut writer, _ring) = producer(&store, "thread");
+        events(&mut writer, 60);
+        settle(&store, &mut writer);
+        let thread = if sealing { "kinescope-sealer" } else { "kinescope-writer" };
+        let quiet = std::cell::Cell::new(0);
+        let step = points.crash(thread, steps, || events(&mut writer, 60), || {
+            let files = fs::read_dir(scratch.path()).unwrap().count();
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            quiet.replace(files) == files
+        });
+        settle(&store, &mut writer);
+        if step.is_none() {
+            image(scratch.path(), crashed.path());
+        }
+        store.close();
+        let mut before = Vec::new();
+        for life in 1..3 {
+            let again = open_on_disk(later(with(), life), crashed.path());
+            let found = log(&again);
+            let first = found.first().unwrap().seq;
+            // One producer, whose numbers are the positions.
+            for (seq, row) in (first..).zip(&found) {
+                prop_assert_eq!((row.seq, EventId(row.event_id).sequence()), (seq, seq), "crashed before {:?}", step);
+            }
+            prop_assert_eq!(found.last().unwrap().seq, 119, "crashed before {:?}", step);
+            prop_assert!(found.len() <= 45, "{} are kept", found.len());
+            let gone = again.shared().lost_between(i64::MIN, i64::MAX);
+            let gone: Vec<_> = gone.iter().map(|range| (range.cause, range.first, range.last, range.count)).collect();
+            prop_assert_eq!(gone, vec![(LossCause::Retention, 0, first - 1, first)], "crashed before {:?}", step);
+            prop_assert!(before.is_empty() || found == before[before.len() - found.len()..]);
+            before = found;
+            again.close();
+        }
+    }
+}

@@ -168,9 +168,13 @@ impl State {
         directory.step("state.create").map_err(io)?;
         let file = open_or_create(&path).map_err(io)?;
         let len = (PAGES * PAGE_BYTES) as u64;
-        if file.metadata().map_err(io)?.len() < len {
+        let is_new = file.metadata().map_err(io)?.len() < len;
+        if is_new {
             file.set_len(len).map_err(io)?;
-            allocate(&file, 0, len).map_err(io)?;
+        }
+        // Also of a file that is there: whoever made it may not have come so far, or its copy may have holes.
+        allocate(&file, 0, len).map_err(io)?;
+        if is_new {
             let header = Encoder::default()
                 .bytes(MAGIC)
                 .u32(super::directory::VERSION)

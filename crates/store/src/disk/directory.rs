@@ -52,13 +52,12 @@ impl Directory {
     /// # Errors
     /// `IO`, `CORRUPT_RECORDING`, `UNSUPPORTED_VERSION`; `INVALID_ARGUMENT` for a directory that holds something else.
     pub(crate) fn create(path: &Path, probe: Option<Probe>) -> Result<Self, Error> {
-        fs::create_dir_all(path).map_err(|error| Error::io(at("path", path), &error))?;
         let mut directory = Self {
             path: path.to_owned(),
             id: [0; 16],
             probe,
         };
-        if !directory.path.join("recording").exists() {
+        if !directory.has_meta()? {
             directory.ensure_is_new()?;
             directory.write_meta()?;
         }
@@ -76,7 +75,7 @@ impl Directory {
             id: [0; 16],
             probe: None,
         };
-        if !directory.path.join("recording").exists() {
+        if !directory.has_meta()? {
             return Err(Error::new(
                 ErrorCode::NotFound,
                 format!(
@@ -87,6 +86,14 @@ impl Directory {
         }
         directory.read_meta()?;
         Ok(directory)
+    }
+
+    /// Whether the directory says that it is a recording's; an error when it does not let anyone look.
+    fn has_meta(&self) -> Result<bool, Error> {
+        match self.path.join("recording").try_exists() {
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(false),
+            found => found.map_err(|error| Error::io(at("path", &self.path), &error)),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -179,8 +186,14 @@ impl Directory {
         Ok(())
     }
 
-    /// Puts a whole file in place; with `sync`, it is on the disk then.
+    /// Puts a whole file in place; with `sync`, it is on the disk then. One that is the same already stays, which takes no
+    /// space.
     pub(crate) fn replace(&self, name: &'static str, bytes: &[u8], sync: bool) -> io::Result<()> {
+        let is_same =
+            read_bounded(&self.file(name), bytes.len() as u64).is_ok_and(|old| old == bytes);
+        if is_same {
+            return Ok(());
+        }
         let (new, path) = (self.file(&format!("{name}.new")), self.file(name));
         self.step("replace.write")?;
         let mut file = File::create(&new)?;
@@ -232,6 +245,23 @@ impl Directory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             result => result,
         }
+    }
+}
+
+/// Makes a directory, and those that it is to be in.
+///
+/// # Errors
+/// `IO` saying what is in the way.
+pub(crate) fn make(path: &Path) -> Result<(), Error> {
+    match fs::create_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Error::new(
+            ErrorCode::Io,
+            format!(
+                "path: expected a directory, got the file {}",
+                path.display()
+            ),
+        )),
+        made => made.map_err(|error| Error::io(at("path", path), &error)),
     }
 }
 

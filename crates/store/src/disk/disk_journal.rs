@@ -13,7 +13,7 @@ use super::directory::{Directory, Kind, random};
 use super::durable::Durable;
 use super::head::{Closed, Head};
 use super::losses::{LossFile, remove_others};
-use super::sealer::{Job, Sealer};
+use super::sealer::{Job, Sealer, Stranded};
 use super::sequences::Sequences;
 use super::session::Session;
 use super::stored::Stored;
@@ -31,8 +31,8 @@ use crate::slot::{Slot, StoredSegment};
 
 /// After there was no space, the time until the disk is tried again.
 const RETRY_SPACE: Duration = Duration::from_millis(100);
-/// What a recording may hold in memory while there is no space on the disk.
-const STRANDED_MAX_BYTES: u64 = 256 << 20;
+/// What a recording may hold in memory while there is no space on the disk, unless it is told otherwise.
+pub(crate) const STRANDED_MAX_BYTES: u64 = 256 << 20;
 
 /// The writer's side of a recording on disk.
 pub(crate) struct DiskJournal {
@@ -53,7 +53,11 @@ pub(crate) struct DiskJournal {
     /// Sent to the sealer after the next commit.
     pub(crate) after_commit: Vec<Job>,
     pub(crate) no_space_since: Option<Instant>,
+    /// What may be held in memory while there is no space.
+    pub(crate) stranded_max_bytes: u64,
     pub(crate) has_new_heads: bool,
+    /// Until then no new file of losses is begun, after that has failed.
+    pub(crate) losses_rest_until: Option<Instant>,
     pub(crate) import_end: u64,
     pub(crate) begin: Begin,
     /// The highest next number of a producer's sequence that could not be written down.
@@ -92,9 +96,18 @@ impl DiskJournal {
         self.after_commit.push(Job::Seal {
             segment: Arc::clone(segment),
             last_append: closed.last_append,
-            stranded_bytes: 0,
+            stranded: Stranded::default(),
         });
         Ok(())
+    }
+
+    /// Counts what a position speaks of that is in no file.
+    fn count_unsaved(&self, position: &Position) {
+        let is_open_stranded = !self.heads.contains_key(&position.base_seq);
+        let open = u64::from(is_open_stranded) * position.rows as u64;
+        let sealed = self.sealer.done.stranded_rows.load(Ordering::Relaxed);
+        let unsaved = &self.shared.counters.unsaved;
+        unsaved.store(open + sealed, Ordering::Release);
     }
 
     fn count_disk_bytes(&self) {
@@ -123,9 +136,14 @@ impl DiskJournal {
     }
 
     fn start_losses_anew(&mut self) {
+        let rests = |until: Instant| Instant::now() < until;
+        if self.losses_rest_until.is_some_and(rests) {
+            return;
+        }
         let known = self.shared.all_losses();
-        if self.losses.rewrite(known.iter()).is_ok() {
-            self.has_new_heads = true;
+        match self.losses.rewrite(known.iter()) {
+            Ok(()) => self.has_new_heads = true,
+            Err(_) => self.losses_rest_until = Some(Instant::now() + RETRY_SPACE),
         }
     }
 
@@ -182,25 +200,25 @@ impl Journal for DiskJournal {
 
     fn memory_left(&self) -> u64 {
         let stranded = self.sealer.done.stranded_bytes.load(Ordering::Relaxed);
-        STRANDED_MAX_BYTES.saturating_sub(stranded)
+        self.stranded_max_bytes.saturating_sub(stranded)
     }
 
     fn sealed(&mut self, segment: &Arc<Segment>, position: &Position, last_append: i64) {
-        let mut stranded_bytes = 0;
+        let mut stranded = Stranded::default();
         if let Some(head) = self.heads.get(&segment.base_seq) {
             // A head that cannot be closed is taken for damaged after a crash that comes before its file.
             let _ = head.close(position, last_append);
         } else {
-            stranded_bytes = segment.used_bytes() as u64;
-            self.sealer
-                .done
-                .stranded_bytes
-                .fetch_add(stranded_bytes, Ordering::Relaxed);
+            stranded = Stranded {
+                bytes: segment.used_bytes() as u64,
+                rows: position.rows as u64,
+            };
+            self.sealer.done.strand(stranded);
         }
         self.after_commit.push(Job::Seal {
             segment: Arc::clone(segment),
             last_append,
-            stranded_bytes,
+            stranded,
         });
     }
 
@@ -295,6 +313,7 @@ impl Journal for DiskJournal {
             wall_minus_timestamp_ns: clock.wall_minus_timestamp_ns(),
             ..self.commit
         };
+        self.count_unsaved(position);
         let _ = self.directory.step("commit");
         self.state.write(&self.commit);
         let _ = self.directory.step("committed");
@@ -388,6 +407,14 @@ impl Journal for DiskJournal {
 
     fn close(&mut self) {
         self.sealer.finish();
+        let sealed = self.sealer.done.stranded_rows.load(Ordering::Relaxed);
+        let open = if self.commit.head.is_none() {
+            self.commit.rows
+        } else {
+            0
+        };
+        let unsaved = &self.shared.counters.unsaved;
+        unsaved.store(open + sealed, Ordering::Release);
         for slot in self.take_stored() {
             let head: PathBuf = self.directory.segment_file(slot.base_seq(), Kind::Head);
             let _ = self.directory.remove(&head);

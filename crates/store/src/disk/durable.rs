@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use super::codec::{Decoder, Encoder, Record};
 use super::commit::{COMMIT_BYTES, Commit};
 use super::directory::{Directory, open_or_create, read_bounded};
+use super::head::allocate;
 use crate::error::Error;
 
 const PAGE_BYTES: u64 = 4096;
@@ -65,8 +66,11 @@ impl DurableFile {
         let path = directory.file("durable");
         let io = |error: io::Error| Error::io(path.display(), &error);
         directory.step("durable.create").map_err(io)?;
+        let file = open_or_create(&path).map_err(io)?;
+        // So that a full disk cannot keep the bounds from moving.
+        allocate(&file, 0, 2 * PAGE_BYTES).map_err(io)?;
         Ok(Self {
-            file: open_or_create(&path).map_err(io)?,
+            file,
             directory: directory.clone(),
         })
     }

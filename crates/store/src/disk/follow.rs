@@ -180,30 +180,10 @@ impl Follower {
         if !is_same_list {
             self.scan(&commit);
         }
-        let mut end = self.slots.last().map_or(0, |slot| {
+        let end = self.slots.last().map_or(0, |slot| {
             slot.base_seq() + slot.sealed_rows().unwrap_or(0) as u64
         });
-        let rows = usize::try_from(commit.rows).unwrap_or(usize::MAX);
-        if let Some(open) = &mut self.open {
-            let columns = &open.segment.columns;
-            let base_seq = open.segment.base_seq;
-            match check(columns, base_seq, &open.lens, rows, &commit.entry_lens()) {
-                Ok(lens) => {
-                    publish(columns, &lens);
-                    open.lens = lens;
-                    open.segment.bounds.store(
-                        commit.min_timestamp,
-                        commit.max_timestamp,
-                        commit.in_time_order,
-                    );
-                    end = base_seq + lens.rows as u64;
-                }
-                Err(_) => {
-                    self.damaged = Some((base_seq, 0));
-                    self.open = None;
-                }
-            }
-        }
+        let end = self.look_at_open(&commit).unwrap_or(end);
         self.take_losses(before.map(|before| before.losses), &commit);
         let mut segments = self.slots.clone();
         segments.extend(
@@ -221,6 +201,30 @@ impl Follower {
         };
         self.find_holes(&commit, end);
         self.shared.set_watermark(end);
+    }
+
+    /// Takes over what the open segment has more; gives where it ends.
+    fn look_at_open(&mut self, commit: &Commit) -> Option<u64> {
+        let open = self.open.as_mut()?;
+        let base_seq = open.segment.base_seq;
+        // In place of a head that nobody can look at any more, what was seen before stays.
+        if commit.head == Some(base_seq) {
+            let columns = &open.segment.columns;
+            let rows = usize::try_from(commit.rows).unwrap_or(usize::MAX);
+            let Ok(lens) = check(columns, base_seq, &open.lens, rows, &commit.entry_lens()) else {
+                self.damaged = Some((base_seq, 0));
+                self.open = None;
+                return None;
+            };
+            publish(columns, &lens);
+            open.lens = lens;
+            open.segment.bounds.store(
+                commit.min_timestamp,
+                commit.max_timestamp,
+                commit.in_time_order,
+            );
+        }
+        Some(base_seq + open.lens.rows as u64)
     }
 
     /// Finds positions below `end` that are in no file, and of which no loss is known.
@@ -299,7 +303,8 @@ impl Follower {
     /// Looks at the list of files anew.
     fn scan(&mut self, commit: &Commit) {
         for _ in 0..SCANS {
-            if self.try_scan(commit) {
+            let Some(bases) = self.bases() else { return };
+            if self.try_scan(commit, &bases) {
                 break;
             }
         }
@@ -314,11 +319,16 @@ impl Follower {
         }
     }
 
-    /// False when a file went while it was looked at.
-    fn try_scan(&mut self, commit: &Commit) -> bool {
+    /// Bases of heads and of sealed segments; none when the directory is gone, or does not let us look any more: what is
+    /// open stays then.
+    fn bases(&self) -> Option<[Vec<u64>; 2]> {
         // Heads first: a head that goes after that has a file by then.
-        let heads = self.directory.bases(Kind::Head).unwrap_or_default();
-        let arrows = self.directory.bases(Kind::Arrow).unwrap_or_default();
+        let heads = self.directory.bases(Kind::Head).ok()?;
+        Some([heads, self.directory.bases(Kind::Arrow).ok()?])
+    }
+
+    /// False when a file went while it was looked at.
+    fn try_scan(&mut self, commit: &Commit, [heads, arrows]: &[Vec<u64>; 2]) -> bool {
         let mut slots: Vec<Slot> = Vec::new();
         let mut is_whole = true;
         let mut all: Vec<(u64, bool)> = arrows.iter().map(|base_seq| (*base_seq, true)).collect();

@@ -75,28 +75,42 @@ impl std::panic::RefUnwindSafe for Blocks {}
 
 impl Allocate for Blocks {
     fn allocate(&self, offset: u64, len: u64) -> bool {
-        self.directory.step("head.allocate").is_ok() && allocate(&self.file, offset, len).is_ok()
+        let allocated = match self.directory.step("head.allocate") {
+            Ok(()) => allocate(&self.file, offset, len),
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                write_again(&self.file, offset, len)
+            }
+            Err(error) => Err(error),
+        };
+        allocated.is_ok()
     }
 }
 
-/// Gives a file blocks, which read as zeros.
+/// Gives a part of a file blocks; what it holds stays, and what it does not hold reads as zeros.
 pub(crate) fn allocate(file: &File, offset: u64, len: u64) -> io::Result<()> {
     if len == 0 {
         return Ok(());
     }
     match fallocate(file, FallocateFlags::empty(), offset, len) {
         Ok(()) => Ok(()),
-        // Without the call, writing is what gives blocks. Only ranges that nothing has been written to come here.
-        Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
-            let zeros = [0; PAGE_BYTES];
-            for at in (offset..offset + len).step_by(PAGE_BYTES) {
-                let rest = (offset + len - at).min(PAGE_BYTES as u64) as usize;
-                file.write_all_at(&zeros[..rest], at)?;
-            }
-            Ok(())
-        }
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_again(file, offset, len),
         Err(errno) => Err(errno.into()),
     }
+}
+
+/// Where a file system cannot be asked for blocks, writing is what gives them: what is there is written once more.
+fn write_again(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    let end = offset + len;
+    if file.metadata()?.len() < end {
+        file.set_len(end)?;
+    }
+    let mut page = [0; PAGE_BYTES];
+    for at in (offset..end).step_by(PAGE_BYTES) {
+        let page = &mut page[..(end - at).min(PAGE_BYTES as u64) as usize];
+        file.read_exact_at(page, at)?;
+        file.write_all_at(page, at)?;
+    }
+    Ok(())
 }
 
 /// Gives a new segment its memory in a head's file, or an old one the memory that it had.
@@ -118,8 +132,13 @@ impl HeadSource {
 
 impl MemorySource for HeadSource {
     fn area<T: ArrowNativeType>(&mut self, _capacity: usize) -> Result<AreaWriter<T>, Error> {
-        let len = self.lens.next().unwrap_or(0);
-        AreaWriter::resume(self.next()?, len)
+        let len = self.lens.next();
+        let area = AreaWriter::resume(self.next()?, len.unwrap_or(0))?;
+        // One that goes on may be full; a new one has to take something.
+        if len.is_none() && area.room() == 0 {
+            return Err(no_space());
+        }
+        Ok(area)
     }
 
     fn validity(&mut self, rows: usize) -> Result<Arc<Validity>, Error> {

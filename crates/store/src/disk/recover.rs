@@ -11,8 +11,8 @@ use kinescope_ring::{Definitions, Ring};
 
 use super::commit::{Commit, State};
 use super::contexts;
-use super::directory::{Directory, Kind, Probe, boot_id, wall_now_ns};
-use super::disk_journal::{Begin, DiskJournal, Handles};
+use super::directory::{Directory, Kind, Probe, boot_id, make, wall_now_ns};
+use super::disk_journal::{Begin, DiskJournal, Handles, STRANDED_MAX_BYTES};
 use super::durable::{Durable, DurableFile};
 use super::head::{Closed, Head};
 use super::lock::Lock;
@@ -21,9 +21,9 @@ use super::sealer::Sealer;
 use super::sequences::{SEQUENCE_JUMP, Sequences};
 use super::session::{Remains, remove_orphans};
 use super::stored::Stored;
-use crate::error::Error;
+use crate::columns::DictionaryColumn;
+use crate::error::{Error, ErrorCode};
 use crate::import::ImportNumbers;
-use crate::journal::Journal;
 use crate::log_writer::LogWriter;
 use crate::loss::{LossCause, LossLog, LossRange};
 use crate::options::{Durability, StoreOptions};
@@ -45,6 +45,8 @@ pub struct DiskOptions {
     pub path: PathBuf,
     /// Keeps rings in the directory, also where shared memory has room for them.
     pub rings_in_directory: bool,
+    /// Bytes that may be held in memory while the disk takes no more; 256 MiB if not given.
+    pub memory_bytes: Option<u64>,
     /// For tests: see [`Probe`].
     pub probe: Option<Probe>,
 }
@@ -155,7 +157,7 @@ impl Part {
 pub(crate) fn open(options: StoreOptions, disk: &DiskOptions) -> Result<Opened, Error> {
     let in_directory =
         |error: std::io::Error| Error::io(format!("path: {}", disk.path.display()), &error);
-    std::fs::create_dir_all(&disk.path).map_err(in_directory)?;
+    make(&disk.path)?;
     let lock = Lock::take(&disk.path.join("lock"))?;
     let directory = Directory::create(&disk.path, disk.probe.clone())?;
     remove_unfinished(&directory);
@@ -165,6 +167,7 @@ pub(crate) fn open(options: StoreOptions, disk: &DiskOptions) -> Result<Opened, 
     let heads = directory.bases(Kind::Head).map_err(in_directory)?;
     let arrows = directory.bases(Kind::Arrow).map_err(in_directory)?;
     let basis = Basis::find(&directory, &state, heads.is_empty() && arrows.is_empty());
+    let mut losses = read_losses(&directory, &basis.commit);
     let mut parts = stored_parts(&directory, &arrows);
     if !basis.lost_power {
         // Files of an import that was not committed.
@@ -176,7 +179,7 @@ pub(crate) fn open(options: StoreOptions, disk: &DiskOptions) -> Result<Opened, 
             let _ = Stored::remove(&directory, part.base_seq());
         }
     }
-    rolled_parts(&directory, &basis, &heads, &mut parts);
+    rolled_parts(&directory, &basis, &heads, &mut parts)?;
     parts.sort_by_key(Part::base_seq);
     // Overlapping parts are of no writer of ours; the first of them counts.
     let mut end = 0;
@@ -192,7 +195,7 @@ pub(crate) fn open(options: StoreOptions, disk: &DiskOptions) -> Result<Opened, 
     } else {
         end.max(basis.commit.next_seq)
     };
-    let mut losses = read_losses(&directory, &basis.commit);
+    remove_evicted(&directory, &mut parts, losses.evicted());
     let offset_ns = offset_ns(&basis, &parts, options.raw_now_ns);
     let durability = options.durability;
     let opened = Opening {
@@ -201,8 +204,9 @@ pub(crate) fn open(options: StoreOptions, disk: &DiskOptions) -> Result<Opened, 
         basis,
         next_seq,
         keep_here: disk.rings_in_directory,
+        memory_bytes: disk.memory_bytes.unwrap_or(STRANDED_MAX_BYTES),
     };
-    let open_head = opened.open_head();
+    let open_head = opened.open_head()?;
     let holes = opened.holes(
         &parts,
         open_head.as_ref().map(|(_, builder)| builder),
@@ -234,7 +238,12 @@ fn stored_parts(directory: &Directory, arrows: &[u64]) -> Vec<Part> {
 }
 
 /// Segments whose heads no file has been made of. Heads that are of no use are removed.
-fn rolled_parts(directory: &Directory, basis: &Basis, heads: &[u64], parts: &mut Vec<Part>) {
+fn rolled_parts(
+    directory: &Directory,
+    basis: &Basis,
+    heads: &[u64],
+    parts: &mut Vec<Part>,
+) -> Result<(), Error> {
     let commit = &basis.commit;
     for base_seq in heads {
         let is_stored = parts.iter().any(|part| part.base_seq() == *base_seq);
@@ -252,33 +261,75 @@ fn rolled_parts(directory: &Directory, basis: &Basis, heads: &[u64], parts: &mut
         if is_open && !basis.lost_power {
             continue;
         }
-        if let Some(part) = rolled_part(directory, *base_seq, is_open.then_some(commit)) {
-            parts.push(part);
-        }
+        parts.extend(rolled_part(
+            directory,
+            *base_seq,
+            is_open.then_some(commit),
+        )?);
+    }
+    Ok(())
+}
+
+/// A head with the rows that count; none when it is not there or damaged. That the system refuses is an error: the rows
+/// are there.
+fn resumed(
+    directory: &Directory,
+    base_seq: u64,
+    rows: usize,
+    entries: &[usize; DictionaryColumn::COUNT],
+) -> Result<Option<(Head, SegmentBuilder)>, Error> {
+    let Ok(head) = Head::open(directory, base_seq, true) else {
+        return Ok(None);
+    };
+    match head.resume(rows, entries) {
+        Ok(builder) => Ok(Some((head, builder))),
+        Err(error) if error.code == ErrorCode::CorruptRecording => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
 /// A head as a sealed segment: up to a commit, or to where it was closed.
-fn rolled_part(directory: &Directory, base_seq: u64, open: Option<&Commit>) -> Option<Part> {
-    let head = Head::open(directory, base_seq, true).ok()?;
+fn rolled_part(
+    directory: &Directory,
+    base_seq: u64,
+    open: Option<&Commit>,
+) -> Result<Option<Part>, Error> {
     let closed = match open {
-        Some(commit) => Closed {
-            rows: usize::try_from(commit.rows).ok()?,
+        Some(commit) => Some(Closed {
+            rows: usize::try_from(commit.rows).unwrap_or(usize::MAX),
             entries: commit.entries,
             in_time_order: commit.in_time_order,
             min_timestamp: commit.min_timestamp,
             max_timestamp: commit.max_timestamp,
             last_append: commit.timestamp,
-        },
-        None => head.closed()?,
+        }),
+        None => {
+            let head = Head::open(directory, base_seq, true);
+            head.ok().and_then(|head| head.closed())
+        }
     };
-    if closed.rows == 0 {
-        return None;
-    }
+    let Some(closed) = closed.filter(|closed| closed.rows > 0) else {
+        return Ok(None);
+    };
     let entries = closed.entries.map(|entries| entries as usize);
-    let builder = head.resume(closed.rows, &entries).ok()?;
-    let segment = Arc::clone(builder.segment());
-    Some(Part::Rolled(segment, closed, Some(Box::new(builder))))
+    let found = resumed(directory, base_seq, closed.rows, &entries)?;
+    Ok(found.map(|(_, builder)| {
+        let segment = Arc::clone(builder.segment());
+        Part::Rolled(segment, closed, Some(Box::new(builder)))
+    }))
+}
+
+/// Segments that retention had evicted, when their files were still to be removed.
+fn remove_evicted(directory: &Directory, parts: &mut Vec<Part>, evicted: Option<LossRange>) {
+    parts.retain(|part| {
+        let base_seq = part.base_seq();
+        let stays = evicted.is_none_or(|evicted| part.end_seq().saturating_sub(1) > evicted.last);
+        if !stays {
+            let _ = Stored::remove(directory, base_seq);
+            let _ = directory.remove(&directory.segment_file(base_seq, Kind::Head));
+        }
+        stays
+    });
 }
 
 fn read_losses(directory: &Directory, commit: &Commit) -> LossLog {
@@ -321,22 +372,21 @@ struct Opening {
     basis: Basis,
     next_seq: u64,
     keep_here: bool,
+    memory_bytes: u64,
 }
 
 impl Opening {
     /// The open segment of the dead process, to be appended to.
-    fn open_head(&self) -> Option<(Head, SegmentBuilder)> {
+    fn open_head(&self) -> Result<Option<(Head, SegmentBuilder)>, Error> {
         let Basis {
             commit, lost_power, ..
         } = &self.basis;
-        let base_seq = commit.head.filter(|_| !lost_power)?;
-        let rows = usize::try_from(commit.rows).ok()?;
-        if base_seq + commit.rows != self.next_seq {
-            return None;
-        }
-        let head = Head::open(&self.directory, base_seq, true).ok()?;
-        let builder = head.resume(rows, &commit.entry_lens()).ok()?;
-        Some((head, builder))
+        let is_next = |base_seq: &u64| *base_seq + commit.rows == self.next_seq;
+        let Some(base_seq) = commit.head.filter(|_| !lost_power).filter(is_next) else {
+            return Ok(None);
+        };
+        let rows = usize::try_from(commit.rows).unwrap_or(usize::MAX);
+        resumed(&self.directory, base_seq, rows, &commit.entry_lens())
     }
 
     /// Positions that are in no part, and of which no loss is known yet.
@@ -397,6 +447,7 @@ impl Opening {
             mut basis,
             next_seq,
             keep_here,
+            memory_bytes,
         } = self;
         let remains = if basis.lost_power {
             Remains::of(&directory, &Commit::default())
@@ -448,7 +499,9 @@ impl Opening {
             live: None,
             after_commit: Vec::new(),
             no_space_since: None,
+            stranded_max_bytes: memory_bytes,
             has_new_heads: true,
+            losses_rest_until: None,
             import_end: 0,
             begin: Begin {
                 keep_here,
@@ -467,31 +520,20 @@ impl Opening {
                 journal.adopt(segment, closed)?;
             }
         }
-        let builder = match open_head {
-            Some((head, builder)) => {
-                journal.heads.insert(head.base_seq, Arc::new(head));
-                builder
-            }
-            None => {
-                let limits = LogWriter::first_limits(&shared);
-                match journal.open_segment(next_seq, limits) {
-                    Ok(builder) => builder,
-                    Err(error) if error.message.contains("os error 28") => {
-                        SegmentBuilder::new(next_seq, limits, &Arc::default())?
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-        };
+        let open = open_head.map(|(head, builder)| {
+            journal.heads.insert(head.base_seq, Arc::new(head));
+            builder
+        });
         let slots = parts.iter().map(Part::slot).collect();
         let own_sequence = dead.own_sequence;
         let mut log = LogWriter::resume(
             Arc::clone(&shared),
-            builder,
+            open,
+            next_seq,
             slots,
             Box::new(journal),
             own_sequence,
-        );
+        )?;
         log.start_indexing()?;
         log.publish();
         Ok(Opened {

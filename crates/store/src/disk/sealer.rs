@@ -24,11 +24,11 @@ const LAST_ATTEMPTS: u32 = 3;
 const LAG_ROWS: usize = 2_500_000;
 
 pub(crate) enum Job {
-    /// Make files of a segment, of which `stranded_bytes` are nowhere but in memory.
+    /// Make files of a segment.
     Seal {
         segment: Arc<Segment>,
         last_append: i64,
-        stranded_bytes: u64,
+        stranded: Stranded,
     },
     /// Write down the index that a segment in a file has in memory.
     Index(Arc<dyn StoredSegment>),
@@ -38,12 +38,21 @@ pub(crate) enum Job {
     RemoveSegment(u64),
 }
 
+/// How much of a segment is nowhere but in memory: all of it, or nothing.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Stranded {
+    pub(crate) bytes: u64,
+    pub(crate) rows: u64,
+}
+
 /// What the thread has done, for the log's writer.
 #[derive(Default)]
 pub(crate) struct Done {
     stored: Mutex<Vec<Arc<dyn StoredSegment>>>,
     /// Bytes of segments that are in memory only.
     pub(crate) stranded_bytes: AtomicU64,
+    /// Their rows.
+    pub(crate) stranded_rows: AtomicU64,
     has_stored: std::sync::atomic::AtomicBool,
 }
 
@@ -55,6 +64,20 @@ impl Done {
         }
         let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
         stored.drain(..).map(Slot::File).collect()
+    }
+
+    pub(crate) fn strand(&self, stranded: Stranded) {
+        self.stranded_bytes
+            .fetch_add(stranded.bytes, Ordering::Relaxed);
+        self.stranded_rows
+            .fetch_add(stranded.rows, Ordering::Relaxed);
+    }
+
+    fn unstrand(&self, stranded: Stranded) {
+        self.stranded_bytes
+            .fetch_sub(stranded.bytes, Ordering::Relaxed);
+        self.stranded_rows
+            .fetch_sub(stranded.rows, Ordering::Relaxed);
     }
 
     fn push(&self, stored: Arc<dyn StoredSegment>) {
@@ -130,7 +153,7 @@ struct Worker {
     sync: bool,
     done: Arc<Done>,
     /// Segments for which there was no space, the oldest first.
-    waiting: Vec<(Arc<Segment>, i64, u64)>,
+    waiting: Vec<(Arc<Segment>, i64, Stranded)>,
 }
 
 impl Worker {
@@ -166,8 +189,8 @@ impl Worker {
             Job::Seal {
                 segment,
                 last_append,
-                stranded_bytes,
-            } => self.waiting.push((segment, last_append, stranded_bytes)),
+                stranded,
+            } => self.waiting.push((segment, last_append, stranded)),
             Job::Index(stored) => {
                 // What cannot be written stays in memory.
                 if let Ok(stored) = stored.write_index(self.sync, self.shared.names()) {
@@ -187,18 +210,17 @@ impl Worker {
     /// Retention was faster.
     fn forget(&mut self, base_seq: u64) {
         let done = &self.done;
-        self.waiting.retain(|(segment, _, stranded_bytes)| {
+        self.waiting.retain(|(segment, _, stranded)| {
             let stays = segment.base_seq != base_seq;
             if !stays {
-                done.stranded_bytes
-                    .fetch_sub(*stranded_bytes, Ordering::Relaxed);
+                done.unstrand(*stranded);
             }
             stays
         });
     }
 
     fn seal_waiting(&mut self) {
-        while let Some((segment, last_append, stranded_bytes)) = self.waiting.first() {
+        while let Some((segment, last_append, stranded)) = self.waiting.first() {
             let sealed = self
                 .waiting
                 .iter()
@@ -211,9 +233,7 @@ impl Worker {
             let written = Stored::write(&self.directory, segment, *last_append, self.sync)
                 .and_then(|stored| stored.map_own(self.shared.names()).map(|()| stored));
             let Ok(stored) = written else { return };
-            self.done
-                .stranded_bytes
-                .fetch_sub(*stranded_bytes, Ordering::Relaxed);
+            self.done.unstrand(*stranded);
             self.done.push(Arc::new(stored));
             self.waiting.remove(0);
         }

@@ -7,11 +7,13 @@ use std::os::unix::fs::FileExt;
 use kinescope_ring::layout::SEQUENCE_LIMIT;
 
 use super::directory::{Directory, open_or_create, read_bounded};
+use super::head::allocate;
 
 /// By how much sequences jump when nobody knows how far they had come: more than can have been recorded since anything
 /// was last on the disk, and seldom enough for 48 bits.
 pub(crate) const SEQUENCE_JUMP: u64 = 1 << 36;
 const CHECK_SHIFT: u32 = 48;
+const PAGE_BYTES: u64 = 4096;
 /// 65,536 producers.
 const MAX_BYTES: u64 = 8 << 16;
 
@@ -51,8 +53,13 @@ pub(crate) struct Sequences {
 impl Sequences {
     pub(crate) fn create(directory: &Directory) -> io::Result<Self> {
         directory.step("producers.create")?;
+        let file = open_or_create(&directory.file("producers"))?;
+        if file.metadata()?.len() < PAGE_BYTES {
+            // So that most numbers can be written down also when the disk is full.
+            allocate(&file, 0, PAGE_BYTES)?;
+        }
         Ok(Self {
-            file: open_or_create(&directory.file("producers"))?,
+            file,
             directory: directory.clone(),
         })
     }

@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kinescope_ring::{Definitions, Publication, Ring};
+use kinescope_ring::{Definitions, Publication, Ring, RingError};
 
 use super::commit::{Commit, Place};
 use super::directory::{Directory, open_or_create, read_bounded};
@@ -73,12 +73,15 @@ impl Session {
         ];
         let mut last = None;
         for (place, path) in candidates.into_iter().flatten() {
-            match private_directory(&path).map_err(|error| Error::io(path.display(), &error)) {
-                Ok(()) => {
+            let owned = private_directory(&path)
+                .map_err(|error| Error::io(path.display(), &error))
+                .and_then(|()| Lock::take(&path.join("owner")));
+            match owned {
+                Ok(owner) => {
                     return Ok(Self {
                         id,
                         place,
-                        _owner: Lock::take(&path.join("owner"))?,
+                        _owner: owner,
                         path,
                         overflow: here,
                         sequences: Sequences::create(directory)
@@ -102,7 +105,7 @@ impl Session {
         first_sequence: u64,
         publication: Publication,
         label: &str,
-    ) -> Result<Arc<Ring>, kinescope_ring::RingError> {
+    ) -> Result<Arc<Ring>, RingError> {
         let in_place = |path: &Path| {
             let file = ring_file(&path.join(ring_name(producer)), Ring::file_bytes(bytes)).ok()?;
             Ring::create_in(&file, producer, bytes, first_sequence, publication, label).ok()
@@ -114,9 +117,10 @@ impl Session {
         match ring {
             Some(ring) => Ok(ring),
             None => {
-                // Nobody will find out how far it had come.
+                // Nobody will find out how far it had come, so that has to be written down before.
                 let far = first_sequence.saturating_add(SEQUENCE_JUMP);
-                let _ = self.sequences.write(producer, far);
+                let written = self.sequences.write(producer, far);
+                written.map_err(|error| RingError::File(format!("producers: {error}")))?;
                 Ring::new(producer, bytes, first_sequence, publication)
             }
         }

@@ -3,7 +3,11 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::Errno;
 
 use super::arrow_file;
 use super::directory::{Directory, Kind};
@@ -19,6 +23,21 @@ use crate::sync::AtomicUsize;
 
 /// Bytes that go to the system at once.
 const WRITE_BYTES: usize = 1 << 18;
+
+/// Where a file is written that is not in place yet.
+fn unfinished(directory: &Directory, base_seq: u64, kind: Kind) -> PathBuf {
+    let mut path = directory.segment_file(base_seq, kind).into_os_string();
+    path.push(".new");
+    path.into()
+}
+
+/// Has a file given blocks for so many bytes, where the file system can be asked.
+fn reserve(file: &File, len: u64) -> io::Result<()> {
+    match fallocate(file, FallocateFlags::KEEP_SIZE, 0, len.max(1)) {
+        Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
 
 /// A sealed segment's files.
 pub(crate) struct Stored {
@@ -41,8 +60,24 @@ impl Stored {
     /// Writes a sealed segment's files, with its index if it has one, and puts them in place.
     ///
     /// # Errors
-    /// `IO`; what has been written so far is removed by the next opener.
+    /// `IO`; what has been written so far is removed then, or by the next opener.
     pub(crate) fn write(
+        directory: &Directory,
+        segment: &Segment,
+        last_append: i64,
+        sync: bool,
+    ) -> Result<Self, Error> {
+        let written = Self::write_files(directory, segment, last_append, sync);
+        if written.is_err() {
+            // The disk may be full of just these.
+            for kind in [Kind::Arrow, Kind::Index] {
+                let _ = std::fs::remove_file(unfinished(directory, segment.base_seq, kind));
+            }
+        }
+        written
+    }
+
+    fn write_files(
         directory: &Directory,
         segment: &Segment,
         last_append: i64,
@@ -55,10 +90,8 @@ impl Stored {
         let base_seq = segment.base_seq;
         let arrow = directory.segment_file(base_seq, Kind::Arrow);
         let index_path = directory.segment_file(base_seq, Kind::Index);
-        let (new_arrow, new_index) = (
-            arrow.with_extension("arrow.new"),
-            index_path.with_extension("index.new"),
-        );
+        let new_arrow = unfinished(directory, base_seq, Kind::Arrow);
+        let new_index = unfinished(directory, base_seq, Kind::Index);
         directory.step("seal.write").map_err(failed)?;
         let file = File::options()
             .read(true)
@@ -67,10 +100,14 @@ impl Stored {
             .truncate(true)
             .open(&new_arrow)
             .map_err(failed)?;
+        // A full disk is found out about before the work: segments that wait for space are tried again and again.
+        reserve(&file, sealed.used_bytes as u64).map_err(failed)?;
         let mut writer = BufWriter::with_capacity(WRITE_BYTES, &file);
         let (arrow_bytes, blocks) = arrow_file::write(segment, sealed.rows, &mut writer)?;
         writer.flush().map_err(failed)?;
         drop(writer);
+        // Gives back what was reserved and not needed.
+        file.set_len(arrow_bytes).map_err(failed)?;
         let index = Index {
             summary: Summary {
                 base_seq,

@@ -11,7 +11,7 @@ use super::directory::Directory;
 use super::durable::{Durable, DurableFile};
 use super::head::Head;
 use super::sequences::Sequences;
-use crate::error::Error;
+use crate::error::{Error, ErrorCode};
 use crate::options::Durability;
 
 /// Time between syncs with [`Durability::Interval`] and [`Durability::Sync`].
@@ -29,6 +29,8 @@ struct Wanted {
     losses: Option<Arc<File>>,
     /// Somebody waits for this generation.
     asked: u64,
+    /// The disk has not taken this generation when that was last tried, and what it said.
+    failed: Option<(u64, String)>,
     is_over: bool,
 }
 
@@ -59,17 +61,28 @@ pub(crate) struct Syncer {
 pub(crate) struct SyncWaiter(Arc<Common>);
 
 impl SyncWaiter {
-    /// Has everything that is committed now reach the disk; false when it has not within `bound`.
-    pub(crate) fn sync(&self, bound: Duration) -> bool {
+    /// Has everything that is committed now reach the disk.
+    ///
+    /// # Errors
+    /// `IO` when the disk refuses, `RESOURCE_EXHAUSTED` when it has not taken it within `bound`.
+    pub(crate) fn sync(&self, bound: Duration) -> Result<(), Error> {
         let end = Instant::now() + bound;
         let mut wanted = self.0.lock();
         let generation = wanted.commit.generation;
         wanted.asked = wanted.asked.max(generation);
         self.0.changed.notify_all();
         while self.0.synced.load(Ordering::Acquire) < generation && !wanted.is_over {
+            if let Some((failed, why)) = &wanted.failed
+                && *failed >= generation
+            {
+                return Err(Error::new(
+                    ErrorCode::Io,
+                    format!("what was recorded is not on the disk: {why}"),
+                ));
+            }
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return false;
+                break;
             }
             wanted = self
                 .0
@@ -78,7 +91,12 @@ impl SyncWaiter {
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
-        self.0.synced.load(Ordering::Acquire) >= generation
+        if self.0.synced.load(Ordering::Acquire) >= generation {
+            return Ok(());
+        }
+        Err(Error::resource_exhausted(format!(
+            "the disk did not take what was recorded within {bound:?}"
+        )))
     }
 }
 
@@ -137,7 +155,7 @@ impl Syncer {
     }
 
     /// A commit has been made. Waits when the bound of `seq` has not moved in time, which takes a disk that does not
-    /// answer for millions of events.
+    /// answer for millions of events; not for one that refuses, which would be for ever.
     pub(crate) fn committed(&self, commit: &Commit) {
         let bound = self.common.seq_bound.load(Ordering::Acquire);
         let mut wanted = self.common.lock();
@@ -146,7 +164,8 @@ impl Syncer {
             return;
         }
         self.common.changed.notify_all();
-        while commit.next_seq >= self.common.seq_bound.load(Ordering::Acquire) && !wanted.is_over {
+        let is_behind = || commit.next_seq >= self.common.seq_bound.load(Ordering::Acquire);
+        while is_behind() && !wanted.is_over && wanted.failed.is_none() {
             wanted = self
                 .common
                 .changed
@@ -219,15 +238,15 @@ impl Worker {
                 let is_asked = wanted.asked > self.common.synced.load(Ordering::Relaxed);
                 (wanted.commit, heads, losses, is_asked)
             };
-            // A disk that fails is tried again; nobody is told that anything is on it.
-            if self
-                .sync(commit, &heads, losses.as_deref(), is_asked)
-                .is_err()
-            {
+            let synced = self.sync(commit, &heads, losses.as_deref(), is_asked);
+            let failed = synced.err().map(|error| error.to_string());
+            let has_failed = failed.is_some();
+            self.common.lock().failed = failed.map(|why| (commit.generation, why));
+            self.common.changed.notify_all();
+            if has_failed {
+                // It is tried again; nobody is told that anything is on it.
                 thread::sleep(INTERVAL / 4);
             }
-            drop(self.common.lock());
-            self.common.changed.notify_all();
         }
     }
 
@@ -238,8 +257,17 @@ impl Worker {
         losses: Option<&File>,
         is_asked: bool,
     ) -> std::io::Result<()> {
-        let mut next = self.durable;
         let all = is_asked || self.durability != Durability::Process;
+        if commit.next_seq + SEQ_NEAR >= self.durable.seq_bound {
+            // First: whatever else fails, the log must be able to go on.
+            let mut next = self.durable;
+            next.seq_bound = commit.next_seq + SEQ_STEP;
+            self.file.write(&mut next)?;
+            self.durable = next;
+            self.common
+                .seq_bound
+                .store(next.seq_bound, Ordering::Release);
+        }
         if all {
             for head in heads {
                 head.sync()?;
@@ -247,17 +275,10 @@ impl Worker {
             losses.map_or(Ok(()), File::sync_data)?;
             Sequences::create(&self.directory)?.sync()?;
             self.directory.sync()?;
+            let mut next = self.durable;
             next.commit = commit;
-        }
-        if commit.next_seq + SEQ_NEAR >= next.seq_bound {
-            next.seq_bound = commit.next_seq + SEQ_STEP;
-        }
-        self.file.write(&mut next)?;
-        self.durable = next;
-        self.common
-            .seq_bound
-            .store(next.seq_bound, Ordering::Release);
-        if all {
+            self.file.write(&mut next)?;
+            self.durable = next;
             self.common
                 .synced
                 .store(commit.generation, Ordering::Release);

@@ -51,6 +51,7 @@ pub fn disk(path: &Path, probe: Option<Probe>) -> DiskOptions {
     DiskOptions {
         path: path.to_owned(),
         rings_in_directory: true,
+        memory_bytes: None,
         probe,
     }
 }
