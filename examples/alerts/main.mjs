@@ -87,8 +87,8 @@ async function runService() {
   const server = createServer(scope.recorder, risk.riskOf)
   const url = await server.listen({ port: 0, host: '127.0.0.1' })
   await putUnderLoad({ url, seconds: SECONDS, progress: () => `${scope.stats().recorded} events`, out: process.stderr })
-  // An incident: somebody keeps asking for what is not there.
-  for (let attempt = 0; attempt < BURST.errors; attempt++) await fetch(`${url}/products/unicorn`)
+  // An incident: many ask at once for what is not there.
+  await Promise.all(Array.from({ length: BURST.errors }, () => fetch(`${url}/products/unicorn`)))
   await server.close()
   await risk.stop()
   // One more event, so that there is a batch after the end.

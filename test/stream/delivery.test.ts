@@ -166,6 +166,7 @@ describe('batches', () => {
 
   test('hold their memory until they are released', async () => {
     record(scope, 10)
+    await scope.flush()
     const { batches, caughtUp } = consume(scope, { startFrom: { seq: 0 } })
     await caughtUp()
     const batch = batches[0]!
