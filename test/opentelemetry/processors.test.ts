@@ -90,7 +90,9 @@ describe('when', () => {
   test('what starts now has the time of the recording', async () => {
     for (;;) {
       const before = scope.now()
-      const span = spanOf()
+      // In whole milliseconds, as the SDK reads the wall clock.
+      const wallTime = before.wallTime - (before.wallTime % 1_000_000n)
+      const span = spanOf({ startTime: [Number(wallTime / 1_000_000_000n), Number(wallTime % 1_000_000_000n)] })
       processor.onStart(span)
       const after = scope.now()
       // The SDK calls at once, and what takes longer is no such call.
