@@ -20,6 +20,11 @@ beforeAll(async () => {
 
 const cases = { numRuns: Number(process.env['KINESCOPE_CASES'] ?? 150), ...(process.env['KINESCOPE_SEED'] ? { seed: Number(process.env['KINESCOPE_SEED']) } : {}) }
 
+/** The order in which pieces of one call follow each other, on whichever tracks they are; `null` is a piece that never ends. */
+function byTime(a: Slice, b: Slice): number {
+  return Number(a.begin - b.begin) || Number(a.end === null) - Number(b.end === null) || Number((a.end ?? 0n) - (b.end ?? 0n))
+}
+
 /**
  * What must hold of slices, whatever the calls: each call is shown from its entry to its exit without a gap, and what a slice lies in is its
  * caller, which is in the same logical process.
@@ -35,7 +40,7 @@ function expectRightSlices(events: Event[], slices: Slice[], start: bigint, last
     expect(byId.get(within)!.pid).toBe(byId.get(id)!.pid)
   }
   for (const entry of entries) {
-    const pieces = slices.filter(({ id }) => id === entry.eventId)
+    const pieces = slices.filter(({ id }) => id === entry.eventId).toSorted(byTime)
     const exit = events.find(({ eventType, parentId }) => eventType === 'function_exit' && parentId === entry.eventId)
     const ends = pieces.map(({ end }) => end)
     expect(pieces.map(({ begin }) => begin)).toEqual([entry.timestamp - start, ...ends.slice(0, -1)])
