@@ -1,7 +1,7 @@
 /** Events as Chrome's Trace Event Format, which chrome://tracing, Perfetto and speedscope open. */
 import type { Event } from '../../index.js'
 import { enter, laneOf, type Lane, leave, newTrack, type OpenCall, type Track } from './chrome-lanes.js'
-import { jsonText } from './json.js'
+import { jsonText } from '../json.js'
 
 /** Calls that may be open at the same time; beyond it the oldest are written as unfinished. */
 const OPEN_CALLS_MAX = 65_536

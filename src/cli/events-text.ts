@@ -1,7 +1,7 @@
 /** Events as lines for people. */
 import type { Event } from '../../index.js'
 import { nameOf } from './chrome-trace.js'
-import { jsonText } from './json.js'
+import { jsonText } from '../json.js'
 import { printable } from './output.js'
 import { isoTime } from './times.js'
 

@@ -1,7 +1,8 @@
 /** Options that say which events are meant, and what of them. */
 import type { ParseArgsConfig } from 'node:util'
-import type { Condition, Filter, ProjectionItem, QueryOptions } from '../../index.js'
+import type { Condition, Filter, QueryOptions } from '../../index.js'
 import { parseData } from '../data-json.js'
+import { list, projectionItem } from '../field-list.js'
 import { UsageError } from './usage.js'
 import { wallTime } from './times.js'
 
@@ -66,7 +67,7 @@ export function filterOf(values: FilterValues, nowMs = Date.now()): Filter {
   if (values.tag !== undefined) filter.tags = tagsOf(values.tag)
   if (values.text !== undefined) filter.textSearch = values.text
   if (values.where !== undefined) filter.where = conditionOf(values.where)
-  if (values.fields !== undefined) filter.projection = values.fields.flatMap(list).map(fieldOf)
+  if (values.fields !== undefined) filter.projection = values.fields.flatMap(list).map(projectionItem)
   return filter
 }
 
@@ -89,22 +90,6 @@ export function whole(option: string, text: string): number {
   const number = /^\d+$/.test(text) ? Number(text) : NaN
   if (!Number.isSafeInteger(number)) throw new UsageError(`${option}: expected a whole number, got ${JSON.stringify(text)}`)
   return number
-}
-
-/**
- * Splits at commas, those left out that are in brackets, parentheses or quotes.
- *
- * @example
- * list('pid,data.a["x,y"]') // ['pid', 'data.a["x,y"]']
- */
-export function list(text: string): string[] {
-  const items = text.match(/(?:"(?:[^"\\]|\\.)*"|\([^)]*\)|[^,])+/g) ?? []
-  return items.map((item) => item.trim()).filter((item) => item !== '')
-}
-
-function fieldOf(text: string): ProjectionItem {
-  const [, field, as] = /^(.+):(i64|f64|bool|utf8|json)$/.exec(text) ?? []
-  return field === undefined ? text : { field, as: as as 'i64' }
 }
 
 /** `module.function/arity`, of which each may be left out. */

@@ -2,7 +2,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Kinescope, Lost } from '../../index.js'
-import { jsonText } from './json.js'
+import { jsonText } from '../json.js'
 import { bytesText, grouped, type Output } from './output.js'
 import { tableText } from './table.js'
 import { isoTime } from './times.js'

@@ -1,8 +1,8 @@
 /** `kinescope query`. */
 import type { Aggregation, AggregateOptions, Event, Kinescope, ProjectedRow, QueryOptions } from '../../index.js'
 import { EVENT_COLUMNS, eventRow } from './events-text.js'
-import { list } from './filters.js'
-import { exactText } from './json.js'
+import { list } from '../field-list.js'
+import { exactText } from '../json.js'
 import { grouped, type Output } from './output.js'
 import { pages, tellLost } from './pages.js'
 import { csvLine, tableText } from './table.js'

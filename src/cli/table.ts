@@ -1,5 +1,5 @@
 /** Rows as a table for people, and as CSV for spreadsheets. */
-import { jsonText } from './json.js'
+import { jsonText } from '../json.js'
 import { colours, printable } from './output.js'
 
 type Row = Readonly<Record<string, unknown>>

@@ -1,7 +1,7 @@
 /** `kinescope tail`. */
 import type { Event, Filter, Kinescope, ProjectionItem, StartFrom, StreamGap } from '../../index.js'
 import { eventLine } from './events-text.js'
-import { exactText } from './json.js'
+import { exactText } from '../json.js'
 import type { Output } from './output.js'
 import { asked } from './usage.js'
 

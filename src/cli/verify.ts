@@ -1,6 +1,6 @@
 /** `kinescope verify`. */
 import type { Verification, VerifiedSegment } from '../../index.js'
-import { jsonText } from './json.js'
+import { jsonText } from '../json.js'
 import { bytesText, colours, grouped, type Output } from './output.js'
 
 /** Says what is damaged and what is intact. */
