@@ -314,6 +314,24 @@ export interface Kinescope extends AsyncDisposable {
    */
   stats(): Stats
   /**
+   * Serves the recording over HTTP to analysts on this machine: pyarrow, Polars, DuckDB, curl. Off until it is called, and nothing of it is
+   * loaded before. See {@link KinescopeServer} for what can be asked. A server ends with the `close()` of the scope that serves: what follows
+   * the log gets the last events and the end of its stream first.
+   *
+   * @param options See {@link ServeOptions}; every field has a default.
+   * @returns The server, which listens already.
+   * @throws {KinescopeError} `INVALID_ARGUMENT` for an option; `IO` when the port cannot be listened at, `details.systemCode` says why; `CLOSED`.
+   * @example
+   * import { tableFromIPC } from 'apache-arrow'
+   * scope.recorder.record({ eventType: 'log', data: { message: 'served' } })
+   * const server = await scope.serve()
+   * const headers = { Authorization: `Bearer ${server.token}` }
+   * const response = await fetch(`${server.url}/v1/events.arrows?eventTypes=log`, { headers })
+   * console.log((await tableFromIPC(response)).get(0).data) // {"message":"served"}
+   * await server.close()
+   */
+  serve(options?: ServeOptions): Promise<KinescopeServer>
+  /**
    * Ends this thread's part. The opener's `close` ends the recording: every thread's ring is drained first, recording
    * afterwards does nothing but count in {@link Stats.afterClose}, and everything else throws `CLOSED`. Idempotent.
    *
@@ -323,6 +341,100 @@ export interface Kinescope extends AsyncDisposable {
    * await scope.close()
    */
   close(): Promise<void>
+}
+
+/** Options of {@link Kinescope.serve}. */
+export interface ServeOptions {
+  /** 0 to 65,535; 0 (default) is any port that is free. */
+  port?: number
+  /**
+   * The interface to listen at. Default `'127.0.0.1'`, which nobody outside of this machine reaches. With any other than a loopback address
+   * everyone who reaches the machine reaches the server: events, and the token with each request, cross the network unencrypted. Put
+   * something that speaks TLS in between, or tunnel: `ssh -L 8080:127.0.0.1:8080 machine`.
+   */
+  host?: string
+  /**
+   * What clients have to send as `Authorization: Bearer TOKEN`: 16 to 1,024 of `A-Z a-z 0-9 . _ ~ + / -`, behind which `=` may follow.
+   * Default: 256 random bits, as {@link KinescopeServer.token}.
+   */
+  token?: string
+  /**
+   * What a request's `Host` header may have besides loopback names and `host` with the port, verbatim, such as
+   * `'analysis.internal:8080'`; anything else is refused, so that no page in a browser can reach the server under a name of its own.
+   * At most 64; default: none.
+   */
+  allowedHosts?: readonly string[]
+  /** Requests that are answered at the same time, live streams included; further ones get status 429. 1 to 1,024; default 16. */
+  maxRequests?: number
+  /** Bytes of a request's body; larger ones get status 413. 1 to 67,108,864; default 1 MiB. */
+  maxBodyBytes?: number
+  /** Milliseconds in which a request has to arrive whole, its body included; slower ones get status 408. 1 to 3,600,000; default 10,000. */
+  requestTimeoutMs?: number
+  /** Milliseconds that {@link KinescopeServer.close} waits for requests that are being answered. 0 to 3,600,000; default 1000. */
+  closeTimeoutMs?: number
+  /** Answers kept as temporary files, so that they can be read by ranges. 1 to 1,024; default 8. */
+  maxFiles?: number
+  /** Bytes of all of these together; what does not fit gets status 507. Default 2 GiB. */
+  maxFileBytes?: number
+  /** Milliseconds for which such a file is kept when nobody reads it. Default 600,000. */
+  maxFileIdleMs?: number
+}
+
+/**
+ * A recording that is served over HTTP/1.1. Each request needs the token, a `Host` of this server, and no `Origin` but this server's own.
+ *
+ * - `GET /v1/events.arrows`: the events of one snapshot as an Arrow IPC stream, written while the client reads. Whoever reads slowly holds no
+ *   memory but a page of it. Headers tell its `X-Kinescope-Snapshot`, `X-Kinescope-Total-Matches` and `X-Kinescope-Lost`, a number of events.
+ *   When retention evicts what was not read yet, the connection breaks off, without the end of the body.
+ * - `GET /v1/events.arrow`, `/v1/events.parquet`: the same as a file, with its length, a strong `ETag` and `Range`. A file is written once to
+ *   a private temporary file. Ranges without a tag are answered from the file that the query got before, as is HEAD within 30 seconds, a
+ *   request for all of it from the present; with `If-Match` or `If-Range` it is the file of that tag.
+ * - `GET /v1/live`: an Arrow IPC stream that goes on with what is recorded, until the recording is closed or the server ends. Each batch has in
+ *   the metadata of its message `kinescope.from_seq`, `to_seq`, `caught_up` and `lost_count`, and where something is left out before it
+ *   `kinescope.gap_from_seq`, `gap_to_seq`, `gap_count` and `gap_cause`, as {@link StreamGap} has them. Batches without events tell how far
+ *   it has got.
+ * - `GET /v1/describe`: {@link DataAccess.describe} as JSON.
+ * - `POST /v1/aggregate`: `{ rows, quantileError, snapshot, lost }` of {@link AggregateOptions} in the body, as JSON.
+ *
+ * Which events, say either parameters behind the path or a JSON object in the body, of GET or POST, that is {@link QueryOptions}, for live
+ * {@link SubscribeOptions}, both without `signal`. Without `limit` it is all events. Parameters are `pid`, `correlationId` and `tag` (`key=value`), which may come several
+ * times; `eventTypes` and `projection` or `columns`, separated by commas, a type behind a colon (`data.n:i64`); `module`, `function`,
+ * `arity`; `from` and `to` by wall clock, `startTimeMonotonic`, `endTimeMonotonic`; `textSearch`; `where` as JSON; `limit`, `offset`, `sortBy`,
+ * `sortOrder`; for live `startFrom` (`now`, a `seq`, or JSON), `batchSize`, `batchTimeoutMs`, `progressIntervalMs`. Times are nanoseconds as
+ * digits, in JSON also as text, or ISO 8601 for those by wall clock. Integers in JSON are written and read with all of their digits.
+ *
+ * Errors are JSON, `{ "error": { "code", "message", "details" } }` with a {@link KinescopeErrorCode}. Statuses: 400 for what the API
+ * refuses, 401, 403 for a foreign `Origin`, 404, 405, 408, 410 `PAGE_TOKEN_EXPIRED`, 412, 413, 415, 416, 421 for a foreign `Host`, 429, 431, 500,
+ * 503 `CLOSED` or `RESOURCE_EXHAUSTED`, 507.
+ */
+export interface KinescopeServer extends AsyncDisposable {
+  /** Such as `http://127.0.0.1:43121`. */
+  readonly url: string
+  /** As it was given. */
+  readonly host: string
+  /** The port that is listened at. */
+  readonly port: number
+  /** What clients have to send. Not printed with the server. */
+  readonly token: string
+  /**
+   * Takes no further requests, ends live streams, waits for what is being answered as long as {@link ServeOptions.closeTimeoutMs} says,
+   * and cuts off the rest. Idempotent.
+   *
+   * @example
+   * const server = await scope.serve()
+   * await server.close()
+   */
+  close(): Promise<void>
+  /** Lets the server keep the thread alive, as at first. */
+  ref(): this
+  /**
+   * Lets the thread end although the server listens.
+   *
+   * @example
+   * const server = await scope.serve()
+   * server.unref()
+   */
+  unref(): this
 }
 
 /** Why an attempt to record has left no event. */

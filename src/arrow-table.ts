@@ -6,7 +6,7 @@ import type { Data, DataType, Dictionary, Field, RecordBatch, Schema, Table, Vec
 import { type Batch, type BufferView, bytes, type Column, int32s, NO_BYTES, offsets } from './columns.js'
 import type { ProjectedField } from './projection.js'
 
-type ArrowModule = typeof Arrow
+export type ArrowModule = typeof Arrow
 
 /** What is made of the package once. */
 interface Loaded {
@@ -65,6 +65,11 @@ function makeEventSchema({ Dictionary, Field, Int32, Int64, Map_, Schema, Struct
 
 /** Columns of an answer without a projection. */
 export const EVENT_COLUMN_COUNT = 16
+
+/** The package, for what is done with its classes elsewhere. */
+export function arrowModule(): ArrowModule {
+  return load().arrow
+}
 
 /** The public schema. */
 export function eventSchema(): Schema {

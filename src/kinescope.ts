@@ -1,6 +1,6 @@
 /** An open recording, as one thread sees it. */
 import { isMainThread, threadId } from 'node:worker_threads'
-import type { CaptureConfig, DataAccess, EventStreamer, Kinescope, KinescopeHandle, LossCause, OpenOptions, Recorder, Stats } from '../index.js'
+import type { CaptureConfig, DataAccess, EventStreamer, Kinescope, KinescopeHandle, KinescopeServer, LossCause, OpenOptions, Recorder, ServeOptions, Stats } from '../index.js'
 import { Access } from './data-access.js'
 import { Streamer } from './event-streamer.js'
 import { closedError, invalidArgument, kinescopeErrorOf } from './errors.js'
@@ -9,6 +9,7 @@ import { resolveOptions, type Settings } from './open-options.js'
 import { createRecorder, type RecorderHandle } from './recorder/recorder.js'
 import { monotonicNow } from './recorder/intrinsics.js'
 import { I32_CAPACITY_WORDS, I32_TAIL } from './recorder/layout.js'
+import type { OwnServer } from './serve/server.js'
 
 /** The default pid of what this thread records. */
 const THREAD_LABEL = isMainThread ? 'main' : `worker-${threadId}`
@@ -79,6 +80,7 @@ class Scope implements Kinescope {
   readonly #config: CaptureConfig
   readonly #isOpener: boolean
   readonly #streamer: Streamer
+  readonly #servers = new Set<OwnServer>()
   #closing: Promise<void> | undefined
 
   constructor(store: NativeStore, { config, sourceRoots }: Settings, isOpener: boolean) {
@@ -140,6 +142,19 @@ class Scope implements Kinescope {
     }
   }
 
+  async serve(options: ServeOptions = {}): Promise<KinescopeServer> {
+    this.#ensureOpen()
+    // Who serves nothing loads nothing of it.
+    const { startServer } = await import('./serve/server.js')
+    const server = await startServer(this, options, (ended) => this.#servers.delete(ended))
+    this.#servers.add(server)
+    if (this.#closing !== undefined) {
+      await server.close()
+      throw closedError('the recording')
+    }
+    return server
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -161,6 +176,7 @@ class Scope implements Kinescope {
       if (!(known instanceof Error && 'code' in known && known.code === 'CLOSED')) throw known
     } finally {
       this.#streamer.finish()
+      await Promise.all([...this.#servers].map((server) => server.finish()))
       this.#ring.close()
     }
   }

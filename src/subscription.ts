@@ -1,6 +1,8 @@
 /** A subscription, as its thread uses it. */
 import { AsyncResource } from 'node:async_hooks'
+import type { Schema } from 'apache-arrow'
 import type { EventBatch, Filter, ResumePolicy, Subscription, SubscriptionStats } from '../index.js'
+import { eventSchema, projectedSchema } from './arrow-table.js'
 import type { BufferCache } from './columns.js'
 import { invalidArgument, KinescopeError } from './errors.js'
 import { DeliveredBatch, type SettledProjection } from './event-batch.js'
@@ -73,6 +75,11 @@ export class Stream implements Subscription {
     this.#signal = signal
     signal?.addEventListener('abort', this.#onAbort, { once: true })
     if (listener !== undefined) native.want(maxInFlight)
+  }
+
+  /** Of the batches to come, until its filter is updated. */
+  get schema(): Schema {
+    return this.#projection === null ? eventSchema() : projectedSchema(this.#projection.fields, this.#projection.types)
   }
 
   get isEnded(): boolean {
