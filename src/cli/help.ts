@@ -32,6 +32,7 @@ Commands
   query    events, or groups of events, as a table, JSON or CSV
   tail     events as they are recorded
   export   events as Arrow, Parquet, NDJSON or a Chrome trace
+  serve    events over HTTP, for pyarrow, Polars, DuckDB and curl
 
 kinescope COMMAND --help says more; --version says which one this is.
 
@@ -103,5 +104,31 @@ ${ROWS.replace('--limit N, --offset N', '--limit N, --offset N        all unless
 ${NUMBERS}
 
 Exit codes: 0 done; 1 failed (the message begins with the error's code); 2 the command line is wrong; 130 interrupted.
+`,
+  serve: `Usage: kinescope serve RECORDING [OPTIONS]
+
+Answers analysts on this machine over HTTP until it is interrupted. Says on standard error where it listens, and the token that every
+request has to bring as "Authorization: Bearer TOKEN".
+
+  --port N                     Default: any that is free
+  --host HOST                  the interface to listen at. Default: 127.0.0.1, which only this machine reaches. Beyond it, events and token
+                               cross the network unencrypted: prefer ssh -L 8080:127.0.0.1:8080 MACHINE
+  --token-file FILE            has the token, and gets a new one if it is not there, readable by its owner only. Default: a new token,
+                               shown on standard error
+  --allow-host NAME[:PORT]     what else the Host header of a request may have; may be repeated
+
+  GET /v1/events.arrows        Arrow IPC stream, written while it is read
+  GET /v1/events.arrow         Arrow IPC file; as the next one with ranges of bytes
+  GET /v1/events.parquet
+  GET /v1/live                 Arrow IPC stream that goes on with what is recorded
+  GET /v1/describe             what the recording holds, as JSON
+  POST /v1/aggregate           groups of events, as JSON; the body has the API's AggregateOptions
+
+Parameters: pid, correlationId, eventTypes, module, function, arity, tag=KEY=VALUE, from, to (ISO 8601 or nanoseconds), textSearch, where (JSON),
+columns, sortBy, sortOrder, limit, offset; for live startFrom (now, a seq, or JSON). Or a JSON body with the API's QueryOptions.
+
+  curl -H "Authorization: Bearer $TOKEN" "$URL/v1/events.parquet?eventTypes=error&from=2026-11-27" -o errors.parquet
+
+Exit codes: 0 interrupted (SIGINT, SIGTERM); 1 failed (the message begins with the error's code); 2 the command line is wrong.
 `,
 }

@@ -12,6 +12,7 @@ import { HELP } from './help.js'
 import { showInfo } from './info.js'
 import { type Output, printable, standardOutput } from './output.js'
 import { aggregateEvents, aggregateOf, QUERY_FORMATS, queryEvents } from './query.js'
+import { serveEvents } from './serve.js'
 import { followEvents, TAIL_FORMATS } from './tail.js'
 import { UsageError } from './usage.js'
 import { showVerification } from './verify.js'
@@ -63,9 +64,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       const last = values['last'] === undefined ? DEFAULT_LAST : whole('--last', values['last'] as string)
       const limit = values['limit'] === undefined ? Infinity : whole('--limit', values['limit'] as string)
       const options = { filter: filterOf(values as FilterValues), format, last, limit }
-      const interrupted = new AbortController()
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort())
-      return reading(path, (scope) => followEvents(scope, options, output, interrupted.signal))
+      const interrupted = interruption()
+      return reading(path, (scope) => followEvents(scope, options, output, interrupted))
     },
   },
   export: {
@@ -77,6 +77,22 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       return reading(path, (scope) => exportEvents(scope, query, format, to))
     },
   },
+  serve: {
+    options: { port: text, host: text, 'token-file': text, 'allow-host': many },
+    run: async (path, values) => {
+      const port = values['port'] === undefined ? 0 : whole('--port', values['port'] as string)
+      const { host, 'token-file': tokenFile, 'allow-host': allowedHosts } = values as { host?: string; 'token-file'?: string; 'allow-host'?: string[] }
+      const interrupted = interruption()
+      return reading(path, (scope) => serveEvents(scope, path, { port, host, tokenFile, allowedHosts: allowedHosts ?? [] }, interrupted))
+    },
+  },
+}
+
+/** Aborted when the command is to end. */
+function interruption(): AbortSignal {
+  const interrupted = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort())
+  return interrupted.signal
 }
 
 async function reading(path: string, use: (scope: Kinescope) => Promise<void>): Promise<number> {

@@ -10,7 +10,7 @@ beforeAll(async () => {
 })
 afterAll(removeDirectories)
 
-test.each(['info', 'verify', 'query', 'tail', 'export'])('%s --help', (command) => {
+test.each(['info', 'verify', 'query', 'tail', 'export', 'serve'])('%s --help', (command) => {
   const { status, stdout, stderr } = kinescope(command, '--help')
   expect([status, stderr]).toEqual([0, ''])
   expect(stdout).toMatch(new RegExp(`^Usage: kinescope ${command} RECORDING`))
@@ -67,7 +67,7 @@ test.each([
   expect([status, stdout]).toEqual([2, ''])
 })
 
-test.each(['info', 'verify', 'query', 'tail', 'export'])('%s of what is no recording fails with the code of its error', (command) => {
+test.each(['info', 'verify', 'query', 'tail', 'export', 'serve'])('%s of what is no recording fails with the code of its error', (command) => {
   const format = command === 'export' ? ['--format', 'ndjson'] : []
   const missing = join(directory(), 'none')
   expect(kinescope(command, missing, ...format)).toEqual({ status: 1, stdout: '', stderr: `kinescope: NOT_FOUND: path: expected a recording's directory, got ${missing}\n` })
