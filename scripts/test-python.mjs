@@ -1,6 +1,6 @@
 /**
- * Reads a recording's files and exports with pyarrow, Polars and DuckDB in Python, and compares what they find with the answers of
- * `queryEvents` and `aggregateEvents`: `test/python`. Build first.
+ * Reads a recording's files, exports of it, and what a server answers with pyarrow, Polars and DuckDB in Python, and compares what they find with
+ * the answers of `queryEvents` and `aggregateEvents`: `test/python`. Build first.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -27,9 +27,28 @@ try {
   writeFileSync(join(place, 'expected.json'), JSON.stringify(expected))
   for (const format of ['arrow', 'arrows', 'parquet']) await mustRun(process.execPath, [join('dist', 'cli', 'main.js'), 'export', recording, '--output', join(place, `export.${format}`)])
   const { code } = await run(environment.interpreter(), [join(folder, 'compare.py'), place])
-  process.exitCode = code
+  process.exitCode = code || (await compareServed(recording))
 } finally {
   rmSync(place, { recursive: true })
+}
+
+/** A service that goes on recording while it is asked; gives the exit code. */
+async function compareServed(path) {
+  const scope = await open({ path })
+  const server = await scope.serve()
+  writeFileSync(join(place, 'server.json'), JSON.stringify({ url: server.url, token: server.token }))
+  const end = new AbortController()
+  const recording = (async () => {
+    for (let n = 0; !end.signal.aborted; n++) {
+      scope.recorder.record({ eventType: 'tick', data: { n } })
+      await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+  })()
+  const { code } = await run(environment.interpreter(), [join(folder, 'compare_served.py'), place])
+  end.abort()
+  await recording
+  await scope.close()
+  return code
 }
 
 /** A recording of several segments; gives what the API says of it. Integers beyond 2^53 as text. */
