@@ -180,9 +180,7 @@ impl Follower {
         if !is_same_list {
             self.scan(&commit);
         }
-        let end = self.slots.last().map_or(0, |slot| {
-            slot.base_seq() + slot.sealed_rows().unwrap_or(0) as u64
-        });
+        let end = self.slots.last().map_or(0, end_of);
         let end = self.look_at_open(&commit).unwrap_or(end);
         self.take_losses(before.map(|before| before.losses), &commit);
         let mut segments = self.slots.clone();
@@ -238,11 +236,10 @@ impl Follower {
         let given_up = self
             .damaged
             .map(|(base_seq, rows)| (base_seq, base_seq + rows));
-        let ends = |slot: &Slot| slot.base_seq() + slot.sealed_rows().unwrap_or(0) as u64;
         let mut parts: Vec<(u64, u64)> = self
             .slots
             .iter()
-            .map(|slot| (slot.base_seq(), ends(slot)))
+            .map(|slot| (slot.base_seq(), end_of(slot)))
             .chain(open.map(|base_seq| (base_seq, end)))
             .chain(given_up)
             .chain([(end, end)])
@@ -338,17 +335,21 @@ impl Follower {
         });
         all.extend(rolled.map(|base_seq| (*base_seq, false)));
         all.sort_unstable();
-        for (base_seq, is_stored) in all {
-            let end = slots.last().map_or(0, |slot| {
-                slot.base_seq() + slot.sealed_rows().unwrap_or(0) as u64
-            });
+        for (place, &(base_seq, is_stored)) in all.iter().enumerate() {
+            let end = slots.last().map_or(0, end_of);
             if base_seq < end || base_seq >= commit.next_seq {
                 continue;
             }
             let known = self.slots.iter().find(|slot| slot.base_seq() == base_seq);
             let known = known.filter(|slot| is_stored == matches!(slot, Slot::File(_)));
             let slot = match known {
-                Some(slot) => Some(slot.clone()),
+                Some(slot) => {
+                    let next = all.get(place + 1).map(|(next, _)| *next);
+                    let next = next.or(commit.head).unwrap_or(commit.next_seq);
+                    let is_followed = end_of(slot) >= next.min(commit.next_seq);
+                    let longer = (!is_followed).then(|| self.longer(slot)).flatten();
+                    Some(longer.unwrap_or_else(|| slot.clone()))
+                }
                 None if is_stored => match Stored::open(&self.directory, base_seq) {
                     Ok(stored) => {
                         stored.map(|stored| Slot::File(Arc::new(stored) as Arc<dyn StoredSegment>))
@@ -364,6 +365,14 @@ impl Follower {
         }
         self.slots = slots;
         is_whole
+    }
+
+    /// The file that has taken the place of a known one, with the rows of those behind it, which are gone.
+    fn longer(&self, known: &Slot) -> Option<Slot> {
+        let Slot::File(_) = known else { return None };
+        let stored = Stored::open(&self.directory, known.base_seq()).ok()??;
+        let slot = Slot::File(Arc::new(stored) as Arc<dyn StoredSegment>);
+        (end_of(&slot) > end_of(known)).then_some(slot)
     }
 
     /// A head that is no longer appended to, and of which there is no file yet.
@@ -403,6 +412,11 @@ impl Follower {
             lens: Lens::default(),
         })
     }
+}
+
+/// Position behind the last row of what is no longer appended to.
+fn end_of(slot: &Slot) -> u64 {
+    slot.base_seq() + slot.sealed_rows().unwrap_or(0) as u64
 }
 
 fn new_segment(head: &Head) -> Option<Arc<Segment>> {

@@ -23,6 +23,8 @@ use crate::sync::AtomicUsize;
 
 /// Bytes that go to the system at once.
 const WRITE_BYTES: usize = 1 << 18;
+/// Attempts to open a file that is replaced meanwhile.
+const LOOKS: u32 = 5;
 
 /// Where a file is written that is not in place yet.
 fn unfinished(directory: &Directory, base_seq: u64, kind: Kind) -> PathBuf {
@@ -170,7 +172,22 @@ impl Stored {
     /// # Errors
     /// What the system says, `NotFound` when there is no file.
     pub(crate) fn open(directory: &Directory, base_seq: u64) -> io::Result<Option<Self>> {
-        let file = File::open(directory.segment_file(base_seq, Kind::Arrow))?;
+        let path = directory.segment_file(base_seq, Kind::Arrow);
+        let mut looks = 0;
+        loop {
+            let file = File::open(&path)?;
+            let inode = file.metadata()?.ino();
+            let opened = Self::open_file(directory, base_seq, file)?;
+            looks += 1;
+            // The index may be that of a file which has taken this one's place meanwhile.
+            let is_settled = opened.is_some() || looks == LOOKS;
+            if is_settled || std::fs::metadata(&path)?.ino() == inode {
+                return Ok(opened);
+            }
+        }
+    }
+
+    fn open_file(directory: &Directory, base_seq: u64, file: File) -> io::Result<Option<Self>> {
         let len = file.metadata()?.len();
         let index_path = directory.segment_file(base_seq, Kind::Index);
         let found = IndexFile::open(&index_path, directory.id(), base_seq);
