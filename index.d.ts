@@ -1185,6 +1185,9 @@ export interface SubscribeOptions extends Filter {
  * event was recorded long ago or just now: there is no seam in which one could be lost or repeated. A slow, paused or stuck
  * consumer costs no memory and slows nobody; it can only lose what retention evicts, and is told so.
  *
+ * Batches of subscriptions that want them at once (a `batchSize` or `batchTimeoutMs` of 0 or 1) are handed out before others
+ * that are ready, and no more than two milliseconds at a time are spent on handing out, beside what listeners do.
+ *
  * A subscription belongs to the thread that made it, whatever thread records. By default it keeps its thread alive, as
  * an interval timer does; see {@link Subscription.unref}. When the recording, or the attachment, is closed, subscriptions end
  * once they have got what had been published by then; paused ones end at once.

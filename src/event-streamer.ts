@@ -1,6 +1,7 @@
 /** Subscriptions of this thread. */
 import type { EventStreamer, Filter, ProjectedRow, ProjectionItem, ResumePolicy, SubscribeOptions, Subscription, EventBatch } from '../index.js'
 import { BufferCache } from './columns.js'
+import { DeliveryQueue } from './delivery-queue.js'
 import { invalidArgument, kinescopeErrorOf } from './errors.js'
 import { callNative, type NativeRing, type NativeStore, type NativeStreams } from './native.js'
 import { resolveSignal, resolveText } from './query-options.js'
@@ -24,6 +25,7 @@ export class Streamer implements EventStreamer {
   readonly #live = new Map<number, Stream>()
   readonly #numbers = new Map<string, number>()
   readonly #keepingAlive = new Set<Stream>()
+  readonly #queue = new DeliveryQueue(() => this.#takeNews())
   #native: NativeStreams | undefined
   #isReferenced = false
   #isFinishing = false
@@ -39,14 +41,14 @@ export class Streamer implements EventStreamer {
   ): Subscription<ProjectedRow>
   subscribe(options?: SubscribeOptions, listener?: (batch: EventBatch) => void | Promise<void>): Subscription
   subscribe(options: SubscribeOptions = {}, listener?: Listener): Subscription {
-    const { query, settings, start, maxInFlight } = resolveSubscribe(options)
+    const { query, settings, start, maxInFlight, isPrompt } = resolveSubscribe(options)
     if (listener !== undefined && typeof listener !== 'function') throw invalidArgument('listener', listener, 'a function')
     const signal = resolveSignal(options.signal)
     const { store, ring, head, ensureOpen } = this.#thread
     ensureOpen()
     const streams = (this.#native ??= callNative(() => store.createStreams(() => this.#takeNews())))
     const native = callNative(() => streams.subscribe(query.native, settings, start, ring, head()))
-    const stream = new Stream(native, this.#forSubscriptions, { fields: query.projection, listener, maxInFlight, signal })
+    const stream = new Stream(native, this.#forSubscriptions, { fields: query.projection, listener, maxInFlight, isPrompt, signal })
     this.#live.set(native.id, stream)
     this.#numbers.set(stream.id, native.id)
     this.#changed(stream)
@@ -76,6 +78,8 @@ export class Streamer implements EventStreamer {
     this.#native.finish()
     // Whoever waits for the end of one that is over need not wait for the event loop to turn, which it might not do.
     this.#takeNews()
+    this.#queue.drain()
+    this.#reconsider()
   }
 
   #find(id: string): Stream {
@@ -88,13 +92,15 @@ export class Streamer implements EventStreamer {
   /** Called by the addon, and therefore never throws. */
   #takeNews(): void {
     const { ready, ended } = this.#native!.news()
-    for (const id of ready) this.#live.get(id)?.deliver()
-    for (const { id, error } of ended) {
-      const stream = this.#live.get(id)
-      if (error === undefined) stream?.end({})
-      else stream?.end({ error: kinescopeErrorOf(new Error(error)) })
-    }
+    for (const id of ready) this.#note(id)
+    for (const { id, error } of ended) this.#note(id, error === undefined ? {} : { error: kinescopeErrorOf(new Error(error)) })
+    this.#queue.run()
     if (this.#isFinishing) this.#reconsider()
+  }
+
+  #note(id: number, end?: { readonly error?: unknown }): void {
+    const stream = this.#live.get(id)
+    if (stream !== undefined) this.#queue.add(end === undefined ? { stream } : { stream, end })
   }
 
   #changed(stream: Stream): void {

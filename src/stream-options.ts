@@ -20,6 +20,8 @@ export interface ResolvedSubscribe {
   readonly settings: NativeStreamSettings
   readonly start: NativeStart
   readonly maxInFlight: number
+  /** Whether its batches do not wait for more events. */
+  readonly isPrompt: boolean
 }
 
 /** Where a subscription goes on. */
@@ -32,13 +34,15 @@ export type ResolvedResume = 'here' | 'after all' | { readonly latest: number } 
  */
 export function resolveSubscribe(options: SubscribeOptions): ResolvedSubscribe {
   const query = resolveFilter('subscribe', options, STREAM_FIELDS)
+  const settings = {
+    batchSize: integer('batchSize', options.batchSize, 1024, 0, BATCH_SIZE_MAX),
+    batchTimeoutMs: integer('batchTimeoutMs', options.batchTimeoutMs, 50, 0, DURATION_MS_MAX),
+    progressIntervalMs: integer('progressIntervalMs', options.progressIntervalMs, 1000, 0, DURATION_MS_MAX),
+  }
   return {
     query,
-    settings: {
-      batchSize: integer('batchSize', options.batchSize, 1024, 0, BATCH_SIZE_MAX),
-      batchTimeoutMs: integer('batchTimeoutMs', options.batchTimeoutMs, 50, 0, DURATION_MS_MAX),
-      progressIntervalMs: integer('progressIntervalMs', options.progressIntervalMs, 1000, 0, DURATION_MS_MAX),
-    },
+    settings,
+    isPrompt: settings.batchSize <= 1 || settings.batchTimeoutMs <= 1,
     start: resolveStart('startFrom', options.startFrom ?? 'now'),
     maxInFlight: integer('maxInFlight', options.maxInFlight, 1, 1, IN_FLIGHT_MAX),
   }

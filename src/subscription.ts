@@ -28,6 +28,7 @@ export interface StreamOptions {
   readonly fields: readonly ProjectedField[] | null
   readonly listener: Listener | undefined
   readonly maxInFlight: number
+  readonly isPrompt: boolean
   readonly signal: AbortSignal | undefined
 }
 
@@ -43,6 +44,8 @@ const DONE = { done: true, value: undefined } as const
 export class Stream implements Subscription {
   readonly id: string
   readonly closed: Promise<void>
+  /** Whether its batches do not wait for more events. */
+  readonly isPrompt: boolean
   /** Whether it keeps the thread alive, as far as it is up to its user. */
   isReferenced = true
   readonly #native: NativeSubscription
@@ -60,12 +63,13 @@ export class Stream implements Subscription {
   #isPaused = false
   #ended: { readonly error?: unknown } | undefined
 
-  constructor(native: NativeSubscription, thread: SubscribingThread, { fields, listener, maxInFlight, signal }: StreamOptions) {
+  constructor(native: NativeSubscription, thread: SubscribingThread, { fields, listener, maxInFlight, isPrompt, signal }: StreamOptions) {
     this.id = `subscription-${native.id}`
     this.#native = native
     this.#thread = thread
     this.#listener = listener
     this.#maxInFlight = maxInFlight
+    this.isPrompt = isPrompt
     this.#projection = settled(native, fields)
     this.closed = new Promise((resolve, reject) => {
       this.#settleClosed = { resolve, reject }
@@ -91,16 +95,17 @@ export class Stream implements Subscription {
     return !this.isEnded && (this.#listener === undefined ? this.#waiting.length > 0 : this.#inFlight < this.#maxInFlight)
   }
 
-  /** Hands out what is ready. Never throws. */
-  deliver(): void {
+  /** Hands out the next batch that is ready; `false`: there is none. Never throws. */
+  deliver(): boolean {
+    if (this.isEnded || this.#isPaused) return false
     try {
-      while (!this.isEnded && !this.#isPaused) {
-        const native = this.#native.take()
-        if (native === null) return
-        this.#hand(new DeliveredBatch(this.id, native, this.#thread.buffers, this.#projection))
-      }
+      const native = this.#native.take()
+      if (native === null) return false
+      this.#hand(new DeliveredBatch(this.id, native, this.#thread.buffers, this.#projection))
+      return true
     } catch (error) {
       this.fail(error)
+      return false
     }
   }
 

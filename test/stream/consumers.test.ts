@@ -73,6 +73,28 @@ describe('a slow listener', () => {
     await small.close()
   })
 
+  test('leaves its thread to others between the batches of many', async () => {
+    let [turns, isCounting] = [0, true]
+    const count = (): void => {
+      turns += 1
+      if (isCounting) setImmediate(count)
+    }
+    setImmediate(count)
+    const turnOfBatches: number[] = []
+    const consumers = Array.from({ length: 20 }, () =>
+      consume(scope, { batchSize: 1 }, () => {
+        turnOfBatches.push(turns)
+        const end = performance.now() + 3
+        while (performance.now() < end) continue
+      }),
+    )
+    record(scope, 1)
+    for (const consumer of consumers) await consumer.caughtUp()
+    isCounting = false
+    expect(turnOfBatches.length).toBeGreaterThanOrEqual(20)
+    expect(new Set(turnOfBatches).size).toBe(turnOfBatches.length)
+  })
+
   test('whose promise never settles is just stuck', async () => {
     const stuck = consume(scope, { batchSize: 1 }, () => new Promise(() => {}))
     const other = consume(scope)

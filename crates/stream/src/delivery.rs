@@ -105,10 +105,11 @@ pub(crate) fn run(hub: &Hub) {
             hub.bell.sleep(&hub.log, watch, bound);
             continue;
         }
-        let plans = round.plans;
+        let mut plans = round.plans;
         let results = look(hub, &mut index, &snapshot, round.tasks, &mut last_far);
-        let more = take_note(hub, view, results);
-        deliver(hub, &snapshot, plans.into_iter().chain(more));
+        plans.extend(take_note(hub, view, results));
+        plans.sort_by_key(|(_, plan)| !plan.is_prompt);
+        deliver(hub, &snapshot, plans);
     }
 }
 
@@ -272,7 +273,7 @@ fn take_note(hub: &Hub, view: View, results: Vec<Sight>) -> Vec<(u64, Plan)> {
     round.plans
 }
 
-fn deliver(hub: &Hub, snapshot: &Snapshot, plans: impl Iterator<Item = (u64, Plan)>) {
+fn deliver(hub: &Hub, snapshot: &Snapshot, plans: Vec<(u64, Plan)>) {
     for (id, mut plan) in plans {
         let made = make(hub, id, snapshot, &mut plan);
         let mut notices = Notices::default();

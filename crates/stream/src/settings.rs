@@ -18,6 +18,16 @@ pub struct Settings {
     pub progress_interval: Duration,
 }
 
+/// A batch that may wait no longer than this is not worth waiting for.
+pub(crate) const AT_ONCE: Duration = Duration::from_millis(1);
+
+impl Settings {
+    /// Whether no batch waits for more events.
+    pub(crate) fn is_prompt(&self) -> bool {
+        self.batch_size <= 1 || self.batch_timeout <= AT_ONCE
+    }
+}
+
 /// What a subscription delivers, compiled once.
 #[derive(Debug)]
 pub struct StreamQuery {

@@ -11,11 +11,9 @@ use crate::gap::{Gap, GapCause};
 use crate::pace::Pace;
 use crate::position::{Start, TimeColumn};
 use crate::scan::{Found, Stretch};
-use crate::settings::{Settings, StreamQuery};
+use crate::settings::{AT_ONCE, Settings, StreamQuery};
 use crate::step::{Look, Plan, Seen, Step, View};
 
-/// A batch that may wait no longer than this is not worth waiting for.
-const AT_ONCE: Duration = Duration::from_millis(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     Running,
@@ -292,12 +290,10 @@ impl State {
 
     /// When to look at the few rows that are new; none: at once.
     fn hold_until(&self, end: u64) -> Option<Instant> {
-        let timeout = self.settings.batch_timeout;
-        let is_urgent =
-            self.settings.batch_size <= 1 || timeout <= AT_ONCE || self.end_at.is_some();
-        if is_urgent {
+        if self.settings.is_prompt() || self.end_at.is_some() {
             return None;
         }
+        let timeout = self.settings.batch_timeout;
         let until = self.pace.hold_until(timeout, end - self.scanned)?;
         let due = self.waiting_since.map(|since| since + timeout);
         Some(due.map_or(until, |due| due.min(until)))
@@ -419,6 +415,7 @@ impl State {
         }
         self.unwatched_since = (self.credit <= self.ready.len() + 1).then_some(view.now);
         Plan {
+            is_prompt: self.settings.is_prompt(),
             epoch: self.epoch,
             start,
             end: until,

@@ -25,6 +25,8 @@ pub(crate) struct View {
 /// A batch that is to be made.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    /// Its subscription wants batches at once.
+    pub(crate) is_prompt: bool,
     pub(crate) epoch: u64,
     pub(crate) start: u64,
     pub(crate) end: u64,
