@@ -29,24 +29,16 @@ export interface Batch {
 export const NO_BYTES: BufferView = { buffer: new ArrayBuffer(8), byteOffset: 0, byteLength: 0 }
 
 /** The part of an answer that has its columns. */
-export type NativeColumns = Pick<NativeAnswer, 'layout' | 'bufferInfos' | 'buffer' | 'release'>
+export type NativeColumns = Pick<NativeAnswer, 'layout' | 'buffer' | 'release'>
 
 /** Reads the description that `NativeAnswer.layout` gives; see there. */
 export function readBatches(answer: NativeColumns, columnCount: number, buffers: BufferCache): Batch[] {
   const layout = answer.layout()
-  const infos = answer.bufferInfos()
   let at = 0
   const next = (): number => layout[at++]!
-  const mapped = new Map<number, ArrayBuffer>()
-  const view = (index: number, byteOffset: number, byteLength: number): BufferView => {
-    if (index < 0) return NO_BYTES
-    let buffer = mapped.get(index)
-    if (buffer === undefined) {
-      buffer = buffers.get(infos[index]!, () => answer.buffer(index))
-      mapped.set(index, buffer)
-    }
-    return { buffer, byteOffset, byteLength }
-  }
+  const memory = Array.from({ length: next() }, (_, index) => buffers.get(next(), next(), () => answer.buffer(index)))
+  const view = (index: number, byteOffset: number, byteLength: number): BufferView =>
+    index < 0 ? NO_BYTES : { buffer: memory[index]!, byteOffset, byteLength }
   const column = (): Column => {
     const [length, nullCount, validityIndex, validityOffset] = [next(), next(), next(), next()]
     const views = Array.from({ length: next() }, () => view(next(), next(), next()))
@@ -72,14 +64,14 @@ export class BufferCache {
   })
 
   /** The buffer over this memory; a longer one is made when what is cached has grown since, or was detached. */
-  get(info: { address: number; length: number }, make: () => ArrayBuffer): ArrayBuffer {
-    const cached = this.#byAddress.get(info.address)?.deref()
-    if (cached !== undefined && cached.byteLength >= info.length) return cached
+  get(address: number, length: number, make: () => ArrayBuffer): ArrayBuffer {
+    const cached = this.#byAddress.get(address)?.deref()
+    if (cached !== undefined && cached.byteLength >= length) return cached
     const made = make()
     // `transfer` would escape the mark that keeps the buffer from being posted to a thread that outlives this one.
     for (const name of ['transfer', 'transferToFixedLength']) Object.defineProperty(made, name, { value: refuseTransfer })
-    this.#byAddress.set(info.address, new WeakRef(made))
-    this.#collected.register(made, info.address)
+    this.#byAddress.set(address, new WeakRef(made))
+    this.#collected.register(made, address)
     return made
   }
 }

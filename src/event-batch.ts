@@ -16,7 +16,7 @@ export interface SettledProjection {
 }
 
 /** Stands for the columns of a batch without rows. */
-const NO_COLUMNS: NativeColumns = { layout: () => [0], bufferInfos: () => [], buffer: () => new ArrayBuffer(0), release: () => {} }
+const NO_COLUMNS: NativeColumns = { layout: () => new Float64Array(2), buffer: () => new ArrayBuffer(0), release: () => {} }
 
 /** See `EventBatch` in the contract. */
 export class DeliveredBatch<Row = Event> implements EventBatch<Row> {

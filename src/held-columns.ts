@@ -5,8 +5,8 @@ import { type Batch, type BufferCache, type NativeColumns, readBatches } from '.
 import { closedError } from './errors.js'
 import { callNative } from './native.js'
 
-/** Through these an apache-arrow `Data` reaches its memory. */
-const MEMORY_FIELDS = ['values', 'valueOffsets', 'nullBitmap', 'typeIds'] as const
+/** Takes the place of memory that has been given back: reading anything of it is refused. */
+const RELEASED: any = new Proxy({}, { get: refuse, has: refuse, getPrototypeOf: refuse, ownKeys: refuse })
 
 /** Reads an answer's columns on first use, and revokes them on release. */
 export class HeldColumns {
@@ -56,17 +56,25 @@ export class HeldColumns {
   release(): void {
     if (this.#released) return
     this.#released = true
-    // Whoever holds the table or a vector of it must not go on reading; slices have data of their own.
-    const revoked = { get: refuse, configurable: true }
-    for (const data of [...(this.#made?.data ?? []), ...this.#ofRecordBatch.splice(0)]) {
-      for (const field of MEMORY_FIELDS) if (data[field] !== undefined) Object.defineProperty(data, field, revoked)
-    }
+    revoke(this.#made?.data ?? [])
+    revoke(this.#ofRecordBatch)
     this.#made = undefined
     this.#recordBatch = undefined
     this.#batches = undefined
     this.#native.release()
   }
 }
+
+/** Whoever holds the table or a vector of it must not go on reading; slices have data of their own. */
+function revoke(all: Writable<Data>[]): void {
+  for (const data of all.splice(0)) {
+    if (data.values !== undefined) data.values = RELEASED
+    if (data.valueOffsets !== undefined) data.valueOffsets = RELEASED
+    if (data.nullBitmap !== undefined) data.nullBitmap = RELEASED
+  }
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
 function refuse(): never {
   throw closedError('the result has been released: it')

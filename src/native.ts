@@ -103,8 +103,7 @@ export interface NativeAnswer {
   nextPageToken(): string | null
   /** Per projected item a column's name, or the type that its values have; null without a projection. */
   projectedTypes(): string[] | null
-  layout(): number[]
-  bufferInfos(): { address: number; length: number }[]
+  layout(): Float64Array
   buffer(index: number): ArrayBuffer
   toIpc(file: boolean): Uint8Array
   release(): void
@@ -146,7 +145,7 @@ export interface NativeState {
 }
 
 /** Groups; their columns are read as a {@link NativeAnswer}'s are. */
-export interface NativeAggregate extends Pick<NativeAnswer, 'snapshot' | 'lost' | 'layout' | 'bufferInfos' | 'buffer' | 'release'> {
+export interface NativeAggregate extends Pick<NativeAnswer, 'snapshot' | 'lost' | 'layout' | 'buffer' | 'release'> {
   readonly quantileError: number
   /** Per column the event column whose values it has, or one of `i64`, `decimal`, `f64`, `bool`, `utf8`, `json`. */
   types(): string[]
@@ -235,7 +234,7 @@ export interface NativeImportBatch {
 }
 
 /** A batch of a subscription; its columns are read as a {@link NativeAnswer}'s are, if it has rows. */
-export interface NativeStreamBatch extends Pick<NativeAnswer, 'layout' | 'bufferInfos' | 'buffer' | 'release'> {
+export interface NativeStreamBatch extends Pick<NativeAnswer, 'layout' | 'buffer' | 'release'> {
   facts(): NativeBatchFacts
 }
 

@@ -11,12 +11,12 @@ use kinescope_query::aggregate::{
 use kinescope_query::{Cancel, Filter};
 use kinescope_store::{Error, LossRange};
 use napi::Env;
-use napi::bindgen_prelude::{ArrayBuffer, BigInt, Object};
+use napi::bindgen_prelude::{ArrayBuffer, BigInt, Float64Array, Object};
 use napi_derive::napi;
 use serde::Deserialize;
 
 use crate::convert::js_error;
-use crate::exported::{Exported, NativeBufferInfo, NativeLoss, losses, released};
+use crate::exported::{Exported, NativeLoss, losses, released};
 use crate::external::Leases;
 use crate::plan::{FieldRef, Node, field, operator, refused};
 use crate::pool;
@@ -225,16 +225,10 @@ impl NativeAggregate {
         losses(&self.lost)
     }
 
-    /// Where the columns are, see [`Exported::numbers`].
+    /// Where the columns are, see [`Exported::layout`].
     #[napi]
-    pub fn layout(&self) -> napi::Result<Vec<f64>> {
-        self.exported().map(Exported::numbers)
-    }
-
-    /// The buffers, by index.
-    #[napi]
-    pub fn buffer_infos(&self) -> napi::Result<Vec<NativeBufferInfo>> {
-        self.exported().map(Exported::infos)
+    pub fn layout(&self) -> napi::Result<Float64Array> {
+        self.exported().map(Exported::layout)
     }
 
     /// A new ArrayBuffer over one of them.

@@ -9,11 +9,11 @@ use kinescope_query::{Answer, IpcFormat};
 use kinescope_store::LossRange;
 use kinescope_store::columns::event_schema;
 use napi::Env;
-use napi::bindgen_prelude::{ArrayBuffer, BigInt, Uint8Array};
+use napi::bindgen_prelude::{ArrayBuffer, BigInt, Float64Array, Uint8Array};
 use napi_derive::napi;
 
 use crate::convert::{count, js_error};
-use crate::exported::{Exported, NativeBufferInfo, NativeLoss, losses, released};
+use crate::exported::{Exported, NativeLoss, losses, released};
 use crate::external::Leases;
 
 /// An answer; holds its memory until it is released or collected.
@@ -97,16 +97,10 @@ impl NativeAnswer {
         losses(&self.lost)
     }
 
-    /// Where the columns are, see [`Exported::numbers`].
+    /// Where the columns are, see [`Exported::layout`].
     #[napi]
-    pub fn layout(&self) -> napi::Result<Vec<f64>> {
-        self.held().map(|held| held.exported.numbers())
-    }
-
-    /// The buffers, by index.
-    #[napi]
-    pub fn buffer_infos(&self) -> napi::Result<Vec<NativeBufferInfo>> {
-        self.held().map(|held| held.exported.infos())
+    pub fn layout(&self) -> napi::Result<Float64Array> {
+        self.held().map(|held| held.exported.layout())
     }
 
     /// A new ArrayBuffer over one of them.

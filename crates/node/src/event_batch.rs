@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 
 use kinescope_stream::{Gap, StreamBatch};
 use napi::Env;
-use napi::bindgen_prelude::{ArrayBuffer, BigInt};
+use napi::bindgen_prelude::{ArrayBuffer, BigInt, Float64Array};
 use napi_derive::napi;
 
-use crate::exported::{Exported, NativeBufferInfo, NativeLoss, losses, released};
+use crate::exported::{Exported, NativeLoss, losses, released};
 use crate::external::Leases;
 
 /// Positions that a batch leaves out.
@@ -87,16 +87,10 @@ impl NativeStreamBatch {
         }
     }
 
-    /// Where the columns are, see [`Exported::numbers`].
+    /// Where the columns are, see [`Exported::layout`].
     #[napi]
-    pub fn layout(&self) -> napi::Result<Vec<f64>> {
-        self.exported().map(Exported::numbers)
-    }
-
-    /// The buffers, by index.
-    #[napi]
-    pub fn buffer_infos(&self) -> napi::Result<Vec<NativeBufferInfo>> {
-        self.exported().map(Exported::infos)
+    pub fn layout(&self) -> napi::Result<Float64Array> {
+        self.exported().map(Exported::layout)
     }
 
     /// A new ArrayBuffer over one of them.

@@ -8,7 +8,7 @@ use arrow_buffer::Buffer;
 use arrow_data::ArrayData;
 use kinescope_store::{Error, ErrorCode, LossRange};
 use napi::Env;
-use napi::bindgen_prelude::{ArrayBuffer, BigInt};
+use napi::bindgen_prelude::{ArrayBuffer, BigInt, Float64Array};
 use napi_derive::napi;
 
 use crate::convert::{count, js_error};
@@ -27,15 +27,6 @@ pub struct NativeLoss {
     pub first: BigInt,
     /// Last, inclusive.
     pub last: BigInt,
-}
-
-/// A buffer that an answer is made of.
-#[napi(object)]
-pub struct NativeBufferInfo {
-    /// Its address; the same for as long as anything holds it.
-    pub address: f64,
-    /// Bytes.
-    pub length: f64,
 }
 
 /// Losses as JavaScript gets them.
@@ -61,7 +52,7 @@ pub(crate) fn released() -> napi::Error {
 /// Where the columns are, and the buffers that hold them.
 pub(crate) struct Exported {
     rows: usize,
-    numbers: Vec<f64>,
+    nodes: Vec<f64>,
     buffers: Vec<Buffer>,
     /// One for each buffer: counted from the start, until the last ArrayBuffer over it is gone.
     leases: Vec<Arc<Lease>>,
@@ -72,12 +63,12 @@ impl Exported {
     /// Describes `batches`, and counts their memory as leased.
     pub(crate) fn of(batches: &[RecordBatch], account: Arc<Leases>) -> Self {
         let mut layout = Layout {
-            numbers: vec![count(batches.len() as u64)],
+            nodes: vec![count(batches.len() as u64)],
             buffers: Vec::new(),
             by_address: HashMap::new(),
         };
         for batch in batches {
-            layout.numbers.push(count(batch.num_rows() as u64));
+            layout.nodes.push(count(batch.num_rows() as u64));
             for column in batch.columns() {
                 layout.node(&column.to_data());
             }
@@ -89,7 +80,7 @@ impl Exported {
             .collect();
         Self {
             rows: batches.iter().map(RecordBatch::num_rows).sum(),
-            numbers: layout.numbers,
+            nodes: layout.nodes,
             buffers: layout.buffers,
             leases,
             account,
@@ -101,20 +92,21 @@ impl Exported {
         u32::try_from(self.rows).unwrap_or(u32::MAX)
     }
 
-    /// Number of batches; then for each batch its rows and for each column a node: length, null count, buffer and
+    /// Number of buffers; for each of them its address, which is the same for as long as anything holds it, and its
+    /// bytes; number of batches; for each of them its rows and for each column a node: length, null count, buffer and
     /// byte offset of the validity bitmap (-1: none), number of buffers, for each of them its index, byte offset
     /// and byte length, number of children, and the children's nodes.
-    pub(crate) fn numbers(&self) -> Vec<f64> {
-        self.numbers.clone()
-    }
-
-    /// The buffers, by index.
-    pub(crate) fn infos(&self) -> Vec<NativeBufferInfo> {
-        let info = |buffer: &Buffer| NativeBufferInfo {
-            address: buffer.data_ptr().as_ptr() as usize as f64,
-            length: buffer.capacity() as f64,
-        };
-        self.buffers.iter().map(info).collect()
+    ///
+    /// Numbers in one array, because each call and each object that crosses to JavaScript costs more than a small answer.
+    pub(crate) fn layout(&self) -> Float64Array {
+        let mut numbers = Vec::with_capacity(1 + 2 * self.buffers.len() + self.nodes.len());
+        numbers.push(self.buffers.len() as f64);
+        for buffer in &self.buffers {
+            let address = buffer.data_ptr().as_ptr() as usize;
+            numbers.extend([address as f64, buffer.capacity() as f64]);
+        }
+        numbers.extend_from_slice(&self.nodes);
+        Float64Array::from(numbers)
     }
 
     /// A new ArrayBuffer over one of them.
@@ -137,7 +129,7 @@ impl Exported {
 
 /// An [`Exported`] in the making.
 struct Layout {
-    numbers: Vec<f64>,
+    nodes: Vec<f64>,
     buffers: Vec<Buffer>,
     by_address: HashMap<usize, usize>,
 }
@@ -154,13 +146,13 @@ impl Layout {
     }
 
     fn node(&mut self, data: &ArrayData) {
-        self.numbers
+        self.nodes
             .extend([data.len() as f64, data.null_count() as f64]);
         let (validity, offset) = match data.nulls() {
             Some(nulls) if nulls.null_count() > 0 => self.place(&nulls.inner().sliced()),
             _ => (-1.0, 0.0),
         };
-        self.numbers
+        self.nodes
             .extend([validity, offset, data.buffers().len() as f64]);
         for buffer in data.buffers() {
             // An empty buffer has no address worth naming.
@@ -169,9 +161,9 @@ impl Layout {
             } else {
                 self.place(buffer)
             };
-            self.numbers.extend([index, offset, buffer.len() as f64]);
+            self.nodes.extend([index, offset, buffer.len() as f64]);
         }
-        self.numbers.push(data.child_data().len() as f64);
+        self.nodes.push(data.child_data().len() as f64);
         for child in data.child_data() {
             self.node(child);
         }
