@@ -1,11 +1,10 @@
 /** Bytes that the events of the queries' benchmark take once they are exported as Parquet, and how fast that is. */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { open } from 'kinescope'
 import { tableOf } from '../query/arrow.mjs'
+import { withFolder } from '../lib/folder.mjs'
 import { generateEvents } from '../query/events.mjs'
 
 const COMMAND = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
@@ -13,10 +12,9 @@ const EVENTS = 2_000_000
 const TABLE_EVENTS = 250_000
 
 /** @returns {Promise<Record<string, number>>} `bytes` for an event, `eventsPerSecond` of the whole command. */
-export async function measure() {
-  const place = mkdtempSync(join(tmpdir(), 'kinescope-bench-'))
-  try {
-    const [path, file] = [join(place, 'recording'), join(place, 'events.parquet')]
+export function measure() {
+  return withFolder(async (path) => {
+    const file = `${path}.parquet`
     const scope = await open({ path, node: 'bench' })
     for (const batch of generateEvents(EVENTS, TABLE_EVENTS)) await scope.dataAccess.storeEvents(tableOf(batch))
     await scope.close()
@@ -24,7 +22,5 @@ export async function measure() {
     execFileSync(process.execPath, [COMMAND, 'export', path, '--output', file])
     const seconds = (performance.now() - start) / 1000
     return { bytes: statSync(file).size / EVENTS, eventsPerSecond: EVENTS / seconds, lostEvents: 0 }
-  } finally {
-    rmSync(place, { recursive: true })
-  }
+  })
 }
