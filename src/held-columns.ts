@@ -6,7 +6,7 @@ import { closedError } from './errors.js'
 import { callNative } from './native.js'
 
 /** Takes the place of memory that has been given back: reading anything of it is refused. */
-const RELEASED: any = new Proxy({}, { get: refuse, has: refuse, getPrototypeOf: refuse, ownKeys: refuse })
+const RELEASED = new Proxy({}, { get: refuse, has: refuse, getPrototypeOf: refuse, ownKeys: refuse }) as never
 
 /** Reads an answer's columns on first use, and revokes them on release. */
 export class HeldColumns {
