@@ -74,6 +74,11 @@ function revoke(all: Writable<Data>[]): void {
   }
 }
 
+/** For code that asks what memory is before it reads any of it. @throws {KinescopeError} `CLOSED`. */
+export function ensureNotReleased(memory: unknown): void {
+  if (memory === RELEASED) refuse()
+}
+
 type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
 function refuse(): never {

@@ -2,6 +2,7 @@
 import { types } from 'node:util'
 import type { Data, DataType, RecordBatch, Table } from 'apache-arrow'
 import { invalidArgument, KinescopeError, unknownField } from './errors.js'
+import { ensureNotReleased } from './held-columns.js'
 import type { NativeImportBatch, NativeImportColumn, NativeIntegers, NativeTags, NativeTextColumn, NativeTexts, NativeValidity } from './native.js'
 
 /** Numbers of apache-arrow's types: `Type` there. A table may come from another copy of the package than ours. */
@@ -184,6 +185,7 @@ function lengthOf(name: string, { length }: Data): number {
 /** The memory of a buffer; one that is left out is empty. */
 function bytesOf(name: string, buffer: unknown): Uint8Array {
   if (buffer === undefined || buffer === null) return new Uint8Array(0)
+  ensureNotReleased(buffer)
   if (!types.isTypedArray(buffer)) throw columnError(name, 'expected its buffers to be typed arrays')
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
 }
