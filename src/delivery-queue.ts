@@ -55,7 +55,8 @@ export class DeliveryQueue {
     const news = this.#prompt.shift() ?? this.#patient.shift()
     if (news === undefined) return false
     if (news.end !== undefined) news.stream.end(news.end)
-    else if (news.stream.deliver()) this.add(news)
+    // One that has more is catching up, and takes turns with everybody.
+    else if (news.stream.deliver()) this.#patient.push(news)
     return true
   }
 }
