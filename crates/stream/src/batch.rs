@@ -1,8 +1,10 @@
 //! What a subscription delivers.
 
+use std::sync::Arc;
+
 use arrow_array::RecordBatch;
 use kinescope_query::batch_of;
-use kinescope_store::{Error, LossRange, Shared, Snapshot};
+use kinescope_store::{Error, LossRange, Segment, Shared, Snapshot};
 
 use crate::gap::Gap;
 use crate::scan::{Segments, segments_of};
@@ -47,10 +49,7 @@ pub(crate) fn make(plan: &Plan, snapshot: &Snapshot, log: &Shared) -> Result<Str
         let (batch, bytes) = batch_of(&plan.seqs, snapshot, plan.query.items())?;
         (Some(batch), bytes)
     };
-    let times = times_of(&segments_of(snapshot, plan.start), plan.start, plan.end);
-    let lost = times.map_or_else(Vec::new, |(first, last)| {
-        log.lost_between(first, last.saturating_add(1))
-    });
+    let lost = lost_in(&segments_of(snapshot, plan.start), plan, log);
     Ok(StreamBatch {
         start: plan.start,
         end: plan.end,
@@ -63,31 +62,47 @@ pub(crate) fn make(plan: &Plan, snapshot: &Snapshot, log: &Shared) -> Result<Str
     })
 }
 
-/// The lowest and the highest timestamp of a stretch of the log.
-fn times_of(segments: &Segments<'_>, start: u64, end: u64) -> Option<(i64, i64)> {
+/// What is known to be missing from the time that a batch covers.
+fn lost_in(segments: &Segments<'_>, plan: &Plan, log: &Shared) -> Vec<LossRange> {
     let first = segments
-        .partition_point(|(segment, _)| segment.base_seq <= start)
+        .partition_point(|(segment, _)| segment.base_seq <= plan.start)
         .saturating_sub(1);
-    let mut times: Option<(i64, i64)> = None;
-    for (segment, rows) in segments.get(first..)? {
-        if segment.base_seq >= end {
-            break;
-        }
+    let own = segments.get(first..).unwrap_or_default();
+    let end = own.partition_point(|(segment, _)| segment.base_seq < plan.end);
+    let own = &own[..end];
+    let lost_between = |times: Option<(i64, i64)>| {
+        times.map_or_else(Vec::new, |(first, last)| {
+            log.lost_between(first, last.saturating_add(1))
+        })
+    };
+    // Bounds of whole segments cost nothing, and almost always nothing is missing between them.
+    let bounds = own.iter().map(|(segment, _)| {
+        (
+            segment.bounds.min_timestamp(),
+            segment.bounds.max_timestamp(),
+        )
+    });
+    if lost_between(bounds.reduce(widen)).is_empty() {
+        return Vec::new();
+    }
+    lost_between(times_of(own, plan.start, plan.end))
+}
+
+fn widen((low, high): (i64, i64), (min, max): (i64, i64)) -> (i64, i64) {
+    (low.min(min), high.max(max))
+}
+
+/// The lowest and the highest timestamp of a stretch of the log.
+fn times_of(segments: &[(&Arc<Segment>, usize)], start: u64, end: u64) -> Option<(i64, i64)> {
+    let of_segment = |(segment, rows): &(&Arc<Segment>, usize)| {
         let row_of = |seq: u64| (seq.saturating_sub(segment.base_seq) as usize).min(*rows);
         let timestamps = &segment.columns.timestamp.slice(*rows)[row_of(start)..row_of(end)];
-        let own = if segment.bounds.in_time_order() {
+        if segment.bounds.in_time_order() {
             timestamps.first().copied().zip(timestamps.last().copied())
         } else {
-            timestamps
-                .iter()
-                .copied()
-                .min()
-                .zip(timestamps.iter().copied().max())
-        };
-        times = match (times, own) {
-            (Some((low, high)), Some((first, last))) => Some((low.min(first), high.max(last))),
-            (times, own) => times.or(own),
-        };
-    }
-    times
+            let both = timestamps.iter().map(|&timestamp| (timestamp, timestamp));
+            both.reduce(widen)
+        }
+    };
+    segments.iter().filter_map(of_segment).reduce(widen)
 }

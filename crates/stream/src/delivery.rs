@@ -1,5 +1,6 @@
 //! The thread that serves all subscriptions of a store.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,8 @@ const NEAR_ROWS: u64 = 64 << 10;
 
 /// How long those that are farther behind may keep the others waiting in one round, roughly; one of them always gets a look.
 const FAR_MAX: Duration = Duration::from_millis(2);
+/// How long batches that had time to wait may keep the others waiting in one round, roughly; one of them is always made.
+const PATIENT_MAX: Duration = Duration::from_millis(2);
 
 /// A look for a subscription, as it was when the look began.
 struct Task {
@@ -76,11 +79,20 @@ impl Round {
     }
 }
 
+/// A batch that may wait until the quick ones are made.
+struct Waiting {
+    id: u64,
+    plan: Plan,
+    /// What it was planned on: retention may take its rows from later ones.
+    snapshot: Snapshot,
+}
+
 /// Delivers until the store is closed and everything is delivered, or nobody can subscribe any more.
 pub(crate) fn run(hub: &Hub) {
     let mut index = KeyIndex::default();
     // Of those far behind, whose turn it was last.
     let mut last_far = 0;
+    let mut patient = VecDeque::new();
     loop {
         hub.bell.hear();
         // Before the snapshot: one that is taken afterwards is final.
@@ -90,7 +102,7 @@ pub(crate) fn run(hub: &Hub) {
         let Some(round) = begin(hub, view) else {
             return;
         };
-        if round.tasks.is_empty() && round.plans.is_empty() {
+        if round.tasks.is_empty() && round.plans.is_empty() && patient.is_empty() {
             drop(snapshot);
             let bound = round
                 .wake_at
@@ -108,8 +120,15 @@ pub(crate) fn run(hub: &Hub) {
         let mut plans = round.plans;
         let results = look(hub, &mut index, &snapshot, round.tasks, &mut last_far);
         plans.extend(take_note(hub, view, results));
-        plans.sort_by_key(|(_, plan)| !plan.is_prompt);
-        deliver(hub, &snapshot, plans);
+        for (id, plan) in plans {
+            if plan.is_prompt {
+                deliver(hub, &snapshot, id, plan);
+            } else {
+                let snapshot = snapshot.clone();
+                patient.push_back(Waiting { id, plan, snapshot });
+            }
+        }
+        deliver_some(hub, &mut patient);
     }
 }
 
@@ -273,28 +292,38 @@ fn take_note(hub: &Hub, view: View, results: Vec<Sight>) -> Vec<(u64, Plan)> {
     round.plans
 }
 
-fn deliver(hub: &Hub, snapshot: &Snapshot, plans: Vec<(u64, Plan)>) {
-    for (id, mut plan) in plans {
-        let made = make(hub, id, snapshot, &mut plan);
-        let mut notices = Notices::default();
-        let mut subscriptions = lock(&hub.subscriptions);
-        let is_wanted = subscriptions
-            .entries
-            .get(&id)
-            .is_some_and(|entry| entry.state.epoch == plan.epoch);
+/// A hundred subscriptions whose batches fall due in the same moment keep nobody waiting for all of them: what there is no
+/// time for stays for the next round, behind whatever has become urgent.
+fn deliver_some(hub: &Hub, patient: &mut VecDeque<Waiting>) {
+    let start = Instant::now();
+    while let Some(Waiting { id, plan, snapshot }) = patient.pop_front() {
+        deliver(hub, &snapshot, id, plan);
+        if start.elapsed() > PATIENT_MAX {
+            break;
+        }
+    }
+}
+
+fn deliver(hub: &Hub, snapshot: &Snapshot, id: u64, mut plan: Plan) {
+    if !lock(&hub.subscriptions).is_wanted(id, &plan) {
+        return;
+    }
+    let made = make(hub, id, snapshot, &mut plan);
+    let mut notices = Notices::default();
+    let mut subscriptions = lock(&hub.subscriptions);
+    if subscriptions.is_wanted(id, &plan) {
         match made {
-            Ok(batch) if is_wanted => {
+            Ok(batch) => {
                 if let Some(entry) = subscriptions.entries.get_mut(&id) {
-                    entry.state.ready.push_back(batch);
+                    entry.state.accept(batch);
                 }
                 subscriptions.announce(id, &mut notices);
             }
-            Ok(_) => {}
             Err(error) => subscriptions.end(id, Some(error), &mut notices),
         }
-        drop(subscriptions);
-        notices.send();
     }
+    drop(subscriptions);
+    notices.send();
 }
 
 /// Makes a batch, of half of the events as long as all of them are too much for one.

@@ -67,7 +67,9 @@ pub(crate) struct State {
     starts_at: Option<Time>,
     /// What is behind `scanned` may not be in the same batch.
     cut: bool,
-    pub(crate) ready: VecDeque<StreamBatch>,
+    ready: VecDeque<StreamBatch>,
+    /// A batch is planned and neither ready nor given up: nothing else happens before it is.
+    is_making: bool,
     /// Batches that the consumer has asked for and not taken.
     credit: usize,
     /// When the first of `pending` was found.
@@ -112,6 +114,7 @@ impl State {
             starts_at: None,
             cut: false,
             ready: VecDeque::new(),
+            is_making: false,
             credit: 0,
             waiting_since: None,
             unwatched_since: None,
@@ -156,6 +159,7 @@ impl State {
     fn rewind(&mut self) {
         self.epoch += 1;
         self.ready.clear();
+        self.is_making = false;
         self.pending.clear();
         self.gap = None;
         self.hole_end = None;
@@ -174,6 +178,12 @@ impl State {
     /// Whether there is a batch that the consumer asked for and that is not made yet.
     pub(crate) fn is_asking(&self) -> bool {
         self.phase == Phase::Running && self.credit > self.ready.len()
+    }
+
+    /// The batch that was planned last is made.
+    pub(crate) fn accept(&mut self, batch: StreamBatch) {
+        self.ready.push_back(batch);
+        self.is_making = false;
     }
 
     /// Hands out the next batch, which moves the cursor.
@@ -254,7 +264,7 @@ impl State {
         if self.is_over() {
             return Step::End;
         }
-        if !self.is_asking() {
+        if self.is_making || !self.is_asking() {
             return Step::Rest;
         }
         if let Some(plan) = self.meet_retention(view, end) {
@@ -405,6 +415,7 @@ impl State {
             Vec::new()
         };
         self.made = until;
+        self.is_making = true;
         self.gap = None;
         self.last_batch = view.now;
         self.told = until == end;

@@ -12,7 +12,7 @@ use crate::delivery;
 use crate::position::Start;
 use crate::settings::{Settings, StreamQuery};
 use crate::state::{Ended, State};
-use crate::step::View;
+use crate::step::{Plan, View};
 use crate::subscription::Subscription;
 
 /// Locks, also after a panic of another holder: every change of what is guarded here is made whole or leaves a
@@ -73,6 +73,12 @@ pub(crate) struct Subscriptions {
 }
 
 impl Subscriptions {
+    /// Whether the subscription is still there and where it was when the batch was planned.
+    pub(crate) fn is_wanted(&self, id: u64, plan: &Plan) -> bool {
+        let entry = self.entries.get(&id);
+        entry.is_some_and(|entry| entry.state.epoch == plan.epoch)
+    }
+
     /// Notes that a subscription has something to take.
     pub(crate) fn announce(&mut self, id: u64, notices: &mut Notices) {
         let Some(entry) = self.entries.get_mut(&id) else {
