@@ -129,9 +129,13 @@ fn snapshot_of(
         return Ok(snapshot);
     };
     token.check(pages.recording, pages.query_hash)?;
-    if token.watermark > snapshot.watermark
-        || token.types.len() != query.projection.as_ref().map_or(0, Vec::len)
-    {
+    let items = query.projection.as_ref().map_or(0, Vec::len);
+    // A page has a token only if there are rows behind it.
+    let is_possible = token.watermark <= snapshot.watermark
+        && token.total <= token.watermark
+        && token.delivered < token.total
+        && token.types.len() == items;
+    if !is_possible {
         return Err(Error::new(
             ErrorCode::PageTokenInvalid,
             "offset.pageToken: expected a token of an earlier page",

@@ -15,7 +15,8 @@ use std::ops::Range;
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::{FileReader, StreamReader};
 use kinescope_query::order::Order;
-use kinescope_query::{Answer, Cancel, Filter, IpcFormat, Query, execute, find_event};
+use kinescope_query::page_token::PageToken;
+use kinescope_query::{Answer, Cancel, Filter, IpcFormat, Pages, Query, execute, find_event};
 use kinescope_ring::{Inherited, Priority, Text};
 use kinescope_store::{ErrorCode, Snapshot};
 use proptest::prelude::*;
@@ -236,4 +237,45 @@ fn a_cancelled_query_ends_with_closed_and_a_late_one_with_resource_exhausted() {
     assert_eq!(run(&cancel).err().unwrap().code, ErrorCode::Closed);
     let late = Cancel::at(std::time::Instant::now());
     assert_eq!(run(&late).err().unwrap().code, ErrorCode::ResourceExhausted);
+}
+
+/// Puts a number into a token.
+type Forge = fn(&mut PageToken, u64);
+
+#[test]
+fn a_page_token_with_numbers_that_no_page_ends_with_is_refused() {
+    let store = open(10);
+    let (mut writer, _ring) = producer(&store, "thread");
+    for number in 0..8 {
+        writer.event(head_at(number), &of_type("e"), Priority::Normal);
+    }
+    settle(&store, &mut writer);
+    let page = |token: Option<PageToken>| {
+        let pages = Pages {
+            recording: 1,
+            query_hash: 2,
+            token,
+        };
+        let query = Query {
+            limit: 3,
+            pages: Some(pages),
+            ..Query::default()
+        };
+        execute(&query, store.snapshot().unwrap(), &Cancel::default())
+    };
+    let token = page(None).unwrap().next_page.unwrap();
+    assert_eq!(answered(&page(Some(token.clone())).unwrap()).len(), 3);
+    let forges: [(Forge, u64); 3] = [
+        (|token, number| token.watermark = number, 9),
+        (|token, number| token.total = number, 9),
+        (|token, number| token.delivered = number, 8),
+    ];
+    for (forge, least) in forges {
+        for number in [least, 1 << 62, u64::MAX - 2, u64::MAX] {
+            let mut forged = token.clone();
+            forge(&mut forged, number);
+            let refused = page(Some(forged)).err().unwrap();
+            assert_eq!(refused.code, ErrorCode::PageTokenInvalid, "{number}");
+        }
+    }
 }

@@ -498,7 +498,9 @@ impl LogWriter {
         let Some(journal) = &mut self.journal else {
             return Ok(());
         };
-        let last_append = self.now_raw_ns + self.shared.clock.offset_ns();
+        let last_append = self
+            .now_raw_ns
+            .saturating_add(self.shared.clock.offset_ns());
         let mut next_seq = self.builder.next_seq();
         let mut files = Vec::new();
         for mut segment in segments {
@@ -612,7 +614,9 @@ impl LogWriter {
             indexer.index(&slot);
         }
         if let Some(journal) = &mut self.journal {
-            let last_append = self.now_raw_ns + self.shared.clock.offset_ns();
+            let last_append = self
+                .now_raw_ns
+                .saturating_add(self.shared.clock.offset_ns());
             journal.sealed(&segment, &position, last_append);
         }
         self.push_sealed(slot);

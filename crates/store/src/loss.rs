@@ -83,7 +83,8 @@ impl LossRange {
     }
 
     pub(crate) fn absorb(&mut self, other: &Self) {
-        self.count += other.count;
+        // A file may say anything.
+        self.count = self.count.saturating_add(other.count);
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
         self.first_timestamp = self.first_timestamp.min(other.first_timestamp);

@@ -6,6 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
+use kinescope_ring::layout::SEQUENCE_LIMIT;
+
 use super::codec::{Decoder, Encoder, Record};
 use super::directory::{Directory, open_or_create};
 use super::head::{allocate, read_entries};
@@ -23,6 +25,8 @@ const COMMIT_WORDS: usize = COMMIT_BYTES / 8 + 1;
 const HEADER_BYTES: usize = 32;
 /// Stands for no head.
 const NO_HEAD: u64 = u64::MAX;
+/// No number that counts something comes near half of its range; what does would overflow where it is added to.
+pub(crate) const NUMBER_LIMIT: u64 = 1 << 62;
 
 /// A numbered file that is appended to, and how much of it counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -127,12 +131,19 @@ impl Commit {
             wall_minus_timestamp_ns: record.i64()?,
             offset_ns: record.i64()?,
         };
-        // No number here comes near half of its range; what does would overflow where it is added to.
-        let is_sane = commit.next_seq < 1 << 62
-            && commit.rows < 1 << 40
-            && commit.losses.number < 1 << 62
-            && commit.contexts.number < 1 << 62
-            && commit.generation < 1 << 62;
+        let appended = [commit.losses, commit.contexts];
+        let numbers = [
+            commit.generation,
+            commit.next_seq,
+            commit.head.unwrap_or(0),
+            commit.list_version,
+        ];
+        let is_sane = commit.rows < 1 << 40
+            && commit.own_sequence < SEQUENCE_LIMIT
+            && numbers.iter().all(|number| *number < NUMBER_LIMIT)
+            && appended
+                .iter()
+                .all(|file| file.number.max(file.len) < NUMBER_LIMIT);
         is_sane.then_some(commit)
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::codec::{Decoder, Encoder};
+use super::commit::NUMBER_LIMIT;
 use crate::error::{Error, ErrorCode};
 
 /// Version of everything in the directory.
@@ -211,7 +212,7 @@ impl Directory {
         File::open(&self.path)?.sync_all()
     }
 
-    /// Bases of the segments that have a file of a kind, ascending.
+    /// Bases of the segments that have a file of a kind, ascending. Names of positions that no log comes to are no segments'.
     ///
     /// # Errors
     /// What the system says.
@@ -225,7 +226,8 @@ impl Directory {
                 .filter(|(base, extension)| {
                     *extension == kind.extension() && base.len() == BASE_DIGITS
                 })
-                .and_then(|(base, _)| base.parse::<u64>().ok());
+                .and_then(|(base, _)| base.parse::<u64>().ok())
+                .filter(|base| *base < NUMBER_LIMIT);
             bases.extend(base);
         }
         bases.sort_unstable();

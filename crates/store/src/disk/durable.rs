@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use super::codec::{Decoder, Encoder, Record};
-use super::commit::{COMMIT_BYTES, Commit};
+use super::commit::{COMMIT_BYTES, Commit, NUMBER_LIMIT};
 use super::directory::{Directory, open_or_create, read_bounded};
 use super::head::allocate;
 use crate::error::Error;
@@ -48,7 +48,7 @@ impl Durable {
             is_clean: record.u64()? != 0,
             number: record.u64()?,
         };
-        let is_sane = durable.seq_bound < 1 << 63
+        let is_sane = durable.seq_bound < NUMBER_LIMIT
             && durable.sequence_floor <= 1 << 48
             && durable.number < u64::MAX;
         is_sane.then_some(durable)

@@ -4,7 +4,10 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
+use kinescope_ring::layout::SEQUENCE_LIMIT;
+
 use super::codec::{Decoder, Encoder};
+use super::commit::NUMBER_LIMIT;
 use crate::index::file::{Sink, Source};
 use crate::index::{SECTIONS, SegmentIndex};
 use crate::mapping::FileMap;
@@ -141,13 +144,14 @@ impl Index {
             return None;
         }
         let blocks: Vec<u32> = std::iter::from_fn(|| blocks.u32()).collect();
-        let producers = std::iter::from_fn(|| {
-            Some(ProducerRange {
-                producer: ids.u64()? as u16,
+        let mut producers = Vec::new();
+        while let Some(producer) = ids.u64() {
+            producers.push(ProducerRange {
+                producer: u16::try_from(producer).ok()?,
                 first: ids.u64()?,
                 last: ids.u64()?,
-            })
-        });
+            });
+        }
         let index = Self {
             summary: Summary {
                 base_seq,
@@ -156,16 +160,19 @@ impl Index {
                 max_timestamp: summary.i64()?,
                 in_time_order: summary.u64()? != 0,
                 last_append: summary.i64()?,
-                producers: producers.collect(),
+                producers,
             },
             arrow_bytes,
             blocks,
         };
         let is_whole = index.blocks.len() as u64 == arrow_bytes.div_ceil(BLOCK_BYTES as u64);
+        let is_range =
+            |range: &ProducerRange| range.first <= range.last && range.last < SEQUENCE_LIMIT;
+        let are_ranges = index.summary.producers.iter().all(is_range);
         let ends = base_seq
             .checked_add(rows as u64)
-            .is_some_and(|end| end < 1 << 62);
-        (rows > 0 && is_whole && ends).then_some(index)
+            .is_some_and(|end| end < NUMBER_LIMIT);
+        (rows > 0 && is_whole && are_ranges && ends).then_some(index)
     }
 
     /// Whether both speak of the same .arrow file.

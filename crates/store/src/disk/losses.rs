@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use super::codec::{Decoder, Encoder};
-use super::commit::Appended;
+use super::commit::{Appended, NUMBER_LIMIT};
 use super::directory::{Directory, open_or_create};
 use crate::loss::{LossCause, LossRange};
 
@@ -53,8 +53,7 @@ fn decode(bytes: &[u8]) -> Option<LossRange> {
         first_timestamp: record.i64()?,
         last_timestamp: record.i64()?,
     };
-    // So that adding such ranges up cannot overflow.
-    let is_sane = range.first <= range.last && range.count < 1 << 54;
+    let is_sane = range.first <= range.last && range.last.max(range.count) < NUMBER_LIMIT;
     is_sane.then_some(range)
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use crossbeam_channel::Receiver;
 use kinescope_ring::{Definitions, Ring};
 
-use super::commit::{Commit, State};
+use super::commit::{Commit, NUMBER_LIMIT, State};
 use super::contexts;
 use super::directory::{Directory, Kind, Probe, boot_id, make, wall_now_ns};
 use super::disk_journal::{Begin, DiskJournal, Handles, STRANDED_MAX_BYTES};
@@ -195,6 +195,12 @@ pub(crate) fn open(options: StoreOptions, disk: &DiskOptions) -> Result<Opened, 
     } else {
         end.max(basis.commit.next_seq)
     };
+    if next_seq >= NUMBER_LIMIT / 2 {
+        return Err(Error::corrupt(format!(
+            "{}: expected positions below 2^61, got {next_seq}",
+            disk.path.display()
+        )));
+    }
     remove_evicted(&directory, &mut parts, losses.evicted());
     let offset_ns = offset_ns(&basis, &parts, options.raw_now_ns);
     let durability = options.durability;
