@@ -1,7 +1,8 @@
 /** `kinescope export`. */
-import { extname } from 'node:path'
+import { basename } from 'node:path'
 import type { Event, Kinescope, QueryOptions } from '../../index.js'
-import { awaitNative, type NativeExport } from '../native.js'
+import { toOtlpLogs, toOtlpTraces, toPerfetto, toSpeedscope } from '../export/index.js'
+import { awaitNative } from '../native.js'
 import type { Answer } from '../query-result.js'
 import { ChromeTrace } from './chrome-trace.js'
 import { exactText } from '../json.js'
@@ -9,21 +10,33 @@ import { fileOutput, type Output, Progress, standardOutput } from './output.js'
 import { type Page, pages, tellLost } from './pages.js'
 import { UsageError } from './usage.js'
 
-export const EXPORT_FORMATS = ['arrow', 'arrows', 'parquet', 'ndjson', 'chrome'] as const
-export type ExportFormat = (typeof EXPORT_FORMATS)[number]
+type Pages = AsyncIterable<Page<Event>>
+type Chunks = AsyncIterable<string | Uint8Array>
 
-/** Formats by the ends of files' names. */
-const EXTENSIONS: Readonly<Record<string, ExportFormat>> = {
-  '.arrow': 'arrow',
-  '.feather': 'arrow',
-  '.ipc': 'arrow',
-  '.arrows': 'arrows',
-  '.parquet': 'parquet',
-  '.ndjson': 'ndjson',
-  '.jsonl': 'ndjson',
-  '.trace': 'chrome',
+/** A format: how its files' names end, and what makes a file of pages, piece by piece. */
+interface Format {
+  readonly extensions: readonly string[]
+  readonly isBinary: boolean
+  /** It is made of whole events in the order of time. */
+  readonly ofWholeEvents: boolean
+  write(source: Pages): Chunks
 }
-const BINARY: readonly ExportFormat[] = ['arrow', 'arrows', 'parquet']
+
+const FORMATS = {
+  arrow: native('arrow', ['.arrow', '.feather', '.ipc']),
+  arrows: native('arrows', ['.arrows']),
+  parquet: native('parquet', ['.parquet']),
+  ndjson: { extensions: ['.ndjson', '.jsonl'], isBinary: false, ofWholeEvents: false, write: lines },
+  chrome: { extensions: ['.trace'], isBinary: false, ofWholeEvents: true, write: chromeTrace },
+  perfetto: converted(toPerfetto, ['.perfetto-trace', '.pftrace'], true),
+  speedscope: converted(toSpeedscope, ['.speedscope.json']),
+  'otlp-traces': converted(toOtlpTraces, ['.otlp-traces.jsonl']),
+  'otlp-logs': converted(toOtlpLogs, ['.otlp-logs.jsonl']),
+} as const satisfies Record<string, Format>
+
+export type ExportFormat = keyof typeof FORMATS
+export const EXPORT_FORMATS = Object.keys(FORMATS) as ExportFormat[]
+
 /** What text is gathered to before it is written. */
 const CHUNK_CHARACTERS = 1 << 16
 
@@ -33,7 +46,7 @@ const CHUNK_CHARACTERS = 1 << 16
  * @throws {UsageError}
  */
 export function formatOf(format: string | undefined, output: string | undefined): ExportFormat {
-  const found = format ?? (output === undefined ? undefined : EXTENSIONS[extname(output).toLowerCase()])
+  const found = format ?? (output === undefined ? undefined : formatOfName(basename(output).toLowerCase()))
   if (!EXPORT_FORMATS.includes(found as ExportFormat)) {
     const got = format === undefined ? 'none' : JSON.stringify(format)
     throw new UsageError(`--format: expected one of ${EXPORT_FORMATS.join(', ')}, got ${got}`)
@@ -41,32 +54,41 @@ export function formatOf(format: string | undefined, output: string | undefined)
   return found as ExportFormat
 }
 
+/** By the longest end of the name that is a format's. */
+function formatOfName(name: string): ExportFormat | undefined {
+  const ends = EXPORT_FORMATS.flatMap((format) => FORMATS[format].extensions.map((extension) => ({ format, extension })))
+  const found = ends.filter(({ extension }) => name.endsWith(extension))
+  return found.toSorted((a, b) => b.extension.length - a.extension.length)[0]?.format
+}
+
 /**
  * Writes all events of a query, which is paged through, so that what is in memory does not grow with the recording.
  *
  * @param to A file; none: standard output.
  */
-export async function exportEvents(scope: Kinescope, query: QueryOptions, format: ExportFormat, to: string | undefined): Promise<void> {
-  if (format === 'chrome') {
-    const unfit = (['projection', 'sortBy', 'sortOrder'] as const).find((name) => query[name] !== undefined)
-    if (unfit !== undefined) throw new UsageError(`${unfit === 'projection' ? '--fields' : '--sort, --desc'}: expected none with the format chrome, which is made of whole events in the order of time`)
+export async function exportEvents(scope: Kinescope, query: QueryOptions, name: ExportFormat, to: string | undefined): Promise<void> {
+  const format: Format = FORMATS[name]
+  if (format.ofWholeEvents) {
+    const unfit = (['projection', 'sortBy', 'sortOrder'] as const).find((option) => query[option] !== undefined)
+    if (unfit !== undefined) throw new UsageError(`${unfit === 'projection' ? '--fields' : '--sort, --desc'}: expected none with the format ${name}, which is made of whole events in the order of time`)
   }
-  if (to === undefined && BINARY.includes(format) && process.stdout.isTTY) throw new UsageError(`--output: expected a file: the format ${format} is nothing for a terminal`)
-  const writer = format === 'ndjson' ? new Lines() : format === 'chrome' ? new Trace() : new NativeFile(format)
+  if (to === undefined && format.isBinary && process.stdout.isTTY) throw new UsageError(`--output: expected a file: the format ${name} is nothing for a terminal`)
   let output: Output | undefined
   let progress: Progress | undefined
-  try {
+  async function* shown(): AsyncGenerator<Page<Event>> {
     let done = 0
     for await (const page of pages<Event>(scope, query)) {
       // What is wrong with the query is said before there is a file.
       output ??= to === undefined ? standardOutput() : fileOutput(to)
       progress ??= new Progress(page.total)
       progress.show(done)
-      await writer.write(page, output, (rows) => progress!.show(done + rows))
+      yield page
       done += page.result.table.numRows
       if (page.result.nextPageToken === null || done >= page.total) tellLost(page.result.lost)
     }
-    await writer.end(output!)
+  }
+  try {
+    for await (const chunk of format.write(shown())) await output!.write(chunk)
     await output!.end()
   } catch (error) {
     output?.abandon()
@@ -76,82 +98,52 @@ export async function exportEvents(scope: Kinescope, query: QueryOptions, format
   }
 }
 
-/** Makes a file of pages. */
-interface PageWriter {
-  write(page: Page<Event>, output: Output, done: (rows: number) => void): Promise<void>
-  end(output: Output): Promise<void>
-}
-
 /** A format that native code writes. */
-class NativeFile implements PageWriter {
-  readonly #format: 'arrow' | 'arrows' | 'parquet'
-  #file: NativeExport | undefined
-
-  constructor(format: 'arrow' | 'arrows' | 'parquet') {
-    this.#format = format
-  }
-
-  async write({ result }: Page<Event>, output: Output): Promise<void> {
-    const answer = result as Answer
-    this.#file ??= answer.startExport(this.#format)
-    await output.write(await answer.exportTo(this.#file))
-  }
-
-  async end(output: Output): Promise<void> {
-    await output.write(await awaitNative(() => this.#file!.finish()))
-  }
-}
-
-/** A format that is text. */
-abstract class TextFile implements PageWriter {
-  protected abstract textOf(event: Event): string
-  protected abstract start(): string
-  protected abstract finish(): string
-  #hasStarted = false
-
-  async write({ result }: Page<Event>, output: Output, done: (rows: number) => void): Promise<void> {
-    let text = this.#hasStarted ? '' : this.start()
-    this.#hasStarted = true
-    let rows = 0
-    for (const event of result) {
-      text += this.textOf(event)
-      rows++
-      if (text.length >= CHUNK_CHARACTERS) {
-        await output.write(text)
-        text = ''
-        done(rows)
-      }
+function native(format: 'arrow' | 'arrows' | 'parquet', extensions: readonly string[]): Format {
+  async function* write(source: Pages): Chunks {
+    let file
+    for await (const { result } of source) {
+      const answer = result as Answer
+      file ??= answer.startExport(format)
+      yield await answer.exportTo(file)
     }
-    await output.write(text)
+    // There is at least one page.
+    yield await awaitNative(() => file!.finish())
   }
-
-  async end(output: Output): Promise<void> {
-    await output.write(this.finish())
-  }
+  return { extensions, isBinary: true, ofWholeEvents: false, write }
 }
 
-class Lines extends TextFile {
-  protected override textOf(event: Event): string {
-    return `${exactText(event)}\n`
-  }
-  protected override start(): string {
-    return ''
-  }
-  protected override finish(): string {
-    return ''
-  }
+/** A format of another tool. */
+function converted(convert: (events: AsyncIterable<Event>) => Chunks, extensions: readonly string[], isBinary = false): Format {
+  return { extensions, isBinary, ofWholeEvents: true, write: (source) => convert(eventsIn(source)) }
 }
 
-class Trace extends TextFile {
-  readonly #trace = new ChromeTrace()
+async function* eventsIn(source: Pages): AsyncGenerator<Event> {
+  for await (const { result } of source) yield* result
+}
 
-  protected override textOf(event: Event): string {
-    return this.#trace.add(event)
+async function* lines(source: Pages): Chunks {
+  for await (const { result } of source) yield* gathered(result, (event) => `${exactText(event)}\n`)
+}
+
+async function* chromeTrace(source: Pages): Chunks {
+  const trace = new ChromeTrace()
+  let isFirst = true
+  for await (const { result } of source) {
+    if (isFirst) yield trace.start()
+    isFirst = false
+    yield* gathered(result, (event) => trace.add(event))
   }
-  protected override start(): string {
-    return this.#trace.start()
+  yield trace.end()
+}
+
+function* gathered(events: Iterable<Event>, textOf: (event: Event) => string): Generator<string> {
+  let text = ''
+  for (const event of events) {
+    text += textOf(event)
+    if (text.length < CHUNK_CHARACTERS) continue
+    yield text
+    text = ''
   }
-  protected override finish(): string {
-    return this.#trace.end()
-  }
+  yield text
 }

@@ -88,11 +88,15 @@ command line is wrong.
 
 Writes all events, or those that are asked for, in the order of time.
 
-  -f, --format FORMAT          arrow    Arrow IPC file (.arrow): can be memory-mapped; its dictionaries are held in memory meanwhile
-                               arrows   Arrow IPC stream (.arrows)
-                               parquet  Parquet with zstd (.parquet)
-                               ndjson   an event per line (.ndjson, .jsonl)
-                               chrome   Chrome trace JSON (.trace), for Perfetto, chrome://tracing and speedscope
+  -f, --format FORMAT          arrow        Arrow IPC file (.arrow): can be memory-mapped; its dictionaries are held in memory meanwhile
+                               arrows       Arrow IPC stream (.arrows)
+                               parquet      Parquet with zstd (.parquet)
+                               ndjson       an event per line (.ndjson, .jsonl)
+                               chrome       Chrome trace JSON (.trace), for chrome://tracing and Perfetto
+                               perfetto     Perfetto's own trace format (.perfetto-trace, .pftrace), for https://ui.perfetto.dev
+                               speedscope   calls as flame graphs (.speedscope.json), for https://www.speedscope.app
+                               otlp-traces  OpenTelemetry spans as OTLP JSON, a request a line (.otlp-traces.jsonl)
+                               otlp-logs    OpenTelemetry log records likewise (.otlp-logs.jsonl)
                                Default: by the end of the file's name
   -o, --output FILE            is replaced once everything has been written. Default: standard output
 

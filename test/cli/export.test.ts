@@ -7,6 +7,7 @@ import { parquetReadObjects, parquetSchema, parquetMetadata } from 'hyparquet'
 import { compressors } from 'hyparquet-compressors'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Event, type Kinescope, open, type QueryOptions } from 'kinescope'
+import { eventsOf, toOtlpLogs, toOtlpTraces, toPerfetto, toSpeedscope } from 'kinescope/export'
 import { bytesOf, DAY, directory, kinescope, MAIN, recorded, removeDirectories, started, THREE } from './command.js'
 
 /** Enough for several pages, segments and dictionaries, with every column, and with its absence. */
@@ -132,6 +133,33 @@ test('the format follows from the name; the file is there when all of it is', ()
     expect(readFileSync(join(folder, name)).subarray(0, magic.length).toString()).toBe(magic)
     expect(readdirSync(folder)).toEqual([name])
   }
+})
+
+test.each([
+  ['perfetto', '.perfetto-trace', toPerfetto],
+  ['perfetto', '.pftrace', toPerfetto],
+  ['speedscope', '.speedscope.json', toSpeedscope],
+  ['otlp-traces', '.otlp-traces.jsonl', toOtlpTraces],
+  ['otlp-logs', '.otlp-logs.jsonl', toOtlpLogs],
+] as const)('%s, and a file that ends in %s, are what kinescope/export makes', async (format, extension, convert) => {
+  const call = { module: 'shop', function: 'buy', pid: 'p' }
+  const calls = await recorded(
+    [
+      { ...call, eventType: 'function_entry', eventId: '40000-1', timestamp: 1 },
+      { ...call, eventType: 'log', parentId: '40000-1', timestamp: 2, data: { message: 'sold' } },
+      { ...call, eventType: 'function_exit', parentId: '40000-1', timestamp: 3 },
+    ],
+    2,
+  )
+  const reader = await open({ path: calls, mode: 'read' })
+  const chunks: Buffer[] = []
+  for await (const chunk of convert(eventsOf(reader.dataAccess))) chunks.push(Buffer.from(chunk))
+  await reader.close()
+  const file = join(directory(), `calls${extension}`)
+  expect(kinescope('export', calls, '--output', file)).toEqual({ status: 0, stdout: '', stderr: '' })
+  expect(readFileSync(file)).toEqual(Buffer.concat(chunks))
+  expect(bytesOf('export', calls, '--format', format)).toEqual(Buffer.concat(chunks))
+  expect(kinescope('export', calls, '--format', format, '--sort', 'pid')).toMatchObject({ status: 2, stderr: expect.stringContaining(`expected none with the format ${format}`) })
 })
 
 test('what fails leaves nothing', async () => {

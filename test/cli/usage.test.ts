@@ -45,8 +45,8 @@ test.each([
   [['query', '.', '--group-by', 'pid', '--fields', 'pid'], '--fields: expected none with --group-by or --aggregate'],
   [['tail', '.', '--last', 'x'], '--last: expected a whole number, got "x"'],
   [['tail', '.', '--format', 'table'], '--format: expected one of line, ndjson, got "table"'],
-  [['export', '.'], '--format: expected one of arrow, arrows, parquet, ndjson, chrome, got none'],
-  [['export', '.', '--output', 'x.json'], '--format: expected one of arrow, arrows, parquet, ndjson, chrome, got none'],
+  [['export', '.'], '--format: expected one of arrow, arrows, parquet, ndjson, chrome, perfetto, speedscope, otlp-traces, otlp-logs, got none'],
+  [['export', '.', '--output', 'x.json'], '--format: expected one of arrow, arrows, parquet, ndjson, chrome, perfetto, speedscope, otlp-traces, otlp-logs, got none'],
 ])('%j is refused with exit code 2', (args, message) => {
   const { status, stdout, stderr } = kinescope(...args)
   expect(stderr).toContain(`kinescope: ${message}`)
