@@ -54,6 +54,92 @@ export function open(options?: OpenOptions): Promise<Kinescope>
 export function attach(handle: KinescopeHandle): Kinescope
 
 /**
+ * Lets other threads of this process use a result without copying it: what comes back is plain data for `postMessage`, `workerData` or
+ * piscina, from which {@link openShared} makes a table over the same memory. It can be opened any number of times, and a result can be shared
+ * again.
+ *
+ * A share holds the memory until the result's `release()`, {@link endShared}, or the end of the recording, whatever comes first; neither the
+ * garbage collector nor the end of this thread ends it. What has been opened by then stays as it is. So: share, let the others open it, and release
+ * the result when they have answered.
+ *
+ * @param batch The batch of a subscription, which is opened as a record batch; or the result of a query or an aggregate, which is opened as
+ * a table.
+ * @throws {KinescopeError} `INVALID_ARGUMENT` for anything else; `CLOSED` after its `release()`, and when the recording is closed.
+ * @example
+ * import { Worker } from 'node:worker_threads'
+ * import { once } from 'node:events'
+ * import { share } from 'kinescope'
+ * for (let n = 1; n <= 3; n++) scope.recorder.record({ eventType: 'log', line: n })
+ * const result = await scope.dataAccess.queryEvents({ projection: ['line'] })
+ * const worker = new Worker(`
+ *   Promise.all([import('node:worker_threads'), import('kinescope')]).then(([{ parentPort, workerData }, { openShared }]) => {
+ *     const lines = openShared(workerData)
+ *     parentPort.postMessage([...lines.getChild('line')])
+ *     lines.release()
+ *   })`, { eval: true, workerData: share(result) })
+ * console.log((await once(worker, 'message'))[0].join()) // 1,2,3
+ * result.release()
+ */
+export function share<Row>(batch: EventBatch<Row>): SharedBatch<RecordBatch>
+export function share<Row>(result: QueryResult<Row> | AggregateResult): SharedBatch<Table>
+
+/**
+ * Opens what a thread of this process has shared, in any thread of it, attached to the recording or not.
+ *
+ * Its memory is that of the result, and counts once in {@link Stats.leasedBytes} however often it is opened. Each opened table holds it on
+ * its own, until its `release()` or until it is collected: also when the result is released meanwhile, the recording closed, or the thread that shared it
+ * gone. Memory is given back when the garbage collector has come by after that and this thread's event loop has turned. A thread that only ever runs
+ * synchronous tasks of piscina, whose default is to wait without turning it, should await a `setImmediate` in its tasks.
+ *
+ * @param shared As it came from the other thread.
+ * @returns A `Table` of a result, a `RecordBatch` of a batch. Its columns have the names and types that they have there.
+ * @throws {KinescopeError} `CLOSED` when the share has ended, see {@link share}, or there never was such a one; `INVALID_ARGUMENT` when it is
+ * malformed or of another process.
+ * @example
+ * import { openShared, share } from 'kinescope'
+ * scope.recorder.record({ eventType: 'log' })
+ * const result = await scope.dataAccess.queryEvents()
+ * const shared = structuredClone(share(result))
+ * const table = openShared(shared)
+ * result.release()
+ * console.log(table.numRows) // 1
+ * table.release()
+ */
+export function openShared<T extends Table | RecordBatch>(shared: SharedBatch<T>): Opened<T>
+
+/**
+ * Ends a share before its result is released: it cannot be opened any more. Any thread may, for instance the one that has opened it. Does
+ * nothing when it has ended.
+ *
+ * @throws {KinescopeError} `INVALID_ARGUMENT` when it is malformed or of another process.
+ * @example
+ * import { endShared, share } from 'kinescope'
+ * endShared(share(await scope.dataAccess.queryEvents()))
+ */
+export function endShared(shared: SharedBatch): void
+
+/**
+ * Hands a result to native code of this process that speaks [Arrow's C stream interface](https://arrow.apache.org/docs/format/CStreamInterface.html),
+ * such as DuckDB's `duckdb_arrow_scan` or pyarrow's `RecordBatchReader._import_from_c`, without copying it.
+ *
+ * The consumer may read in any thread. What it takes holds the result's memory until it calls the release callbacks of the stream and of the
+ * arrays that it got from it, also when the result is released and the recording closed meanwhile; until then it counts in
+ * {@link Stats.leasedBytes}.
+ *
+ * @returns The address of a `struct ArrowArrayStream`, and how to free it. Nothing else frees it, neither the garbage collector nor the end of the
+ * thread, because only its user knows when nobody looks at the address any more.
+ * @throws {KinescopeError} `INVALID_ARGUMENT` for anything else than a result, and when the name of a column has a NUL, which names in C cannot have;
+ * `CLOSED` after its `release()`.
+ * @example
+ * import { exportStream } from 'kinescope'
+ * const result = await scope.dataAccess.queryEvents()
+ * const stream = exportStream(result)
+ * console.log(typeof stream.address) // bigint
+ * stream.release()
+ */
+export function exportStream<Row>(result: QueryResult<Row> | AggregateResult): ArrowCStream
+
+/**
  * Checks every file of a recording: checksums of sealed segments and their indexes, commit records, losses and producers'
  * numbers, and of an open segment, which has no checksums, all that readers rely on. Nothing is changed, and a process that
  * writes the recording is not disturbed; what it has still in its rings is not looked at. Reads everything once.
@@ -261,6 +347,34 @@ export interface KinescopeHandle {
   /** The process in which the handle is valid. */
   readonly processId: number
 }
+
+/** A result for native code; see {@link exportStream}. */
+export interface ArrowCStream extends Disposable {
+  /** Of a `struct ArrowArrayStream`, which has not been consumed. */
+  readonly address: bigint
+  /**
+   * Frees the struct, and what it holds if no consumer has moved the stream out of it. Nobody may use the address afterwards, nor be in the
+   * middle of using it. Idempotent.
+   */
+  release(): void
+}
+
+/** Names a shared result to the threads of its process. Plain data; what it names is in its type only. */
+export interface SharedBatch<T extends Table | RecordBatch = Table | RecordBatch> {
+  /** The process in which it can be opened. */
+  readonly processId: number
+  /** 128 random bits in hexadecimal. */
+  readonly shareId: string
+  readonly [sharedBrand]?: T
+}
+declare const sharedBrand: unique symbol
+
+/** A table or record batch that {@link openShared} has made. */
+export type Opened<T extends Table | RecordBatch> = T &
+  Disposable & {
+    /** As {@link QueryResult.release}; neither the share nor what others have opened ends with it. */
+    release(): void
+  }
 
 /** An open recording, as one thread sees it. */
 export interface Kinescope extends AsyncDisposable {

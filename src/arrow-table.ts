@@ -4,7 +4,6 @@ import { fileURLToPath } from 'node:url'
 import type * as Arrow from 'apache-arrow'
 import type { Data, DataType, Dictionary, Field, RecordBatch, Schema, Table, Vector } from 'apache-arrow'
 import { type Batch, type BufferView, bytes, type Column, int32s, NO_BYTES, offsets } from './columns.js'
-import type { ProjectedField } from './projection.js'
 
 export type ArrowModule = typeof Arrow
 
@@ -64,7 +63,24 @@ function makeEventSchema({ Dictionary, Field, Int32, Int64, Map_, Schema, Struct
 }
 
 /** Columns of an answer without a projection. */
-export const EVENT_COLUMN_COUNT = 16
+const EVENT_COLUMN_COUNT = 16
+
+/**
+ * What an answer's columns are: those of events; or by name, with types as `NativeAnswer.projectedTypes` or `NativeAggregate.types` give
+ * them. Plain data, which JSON takes from one thread to another.
+ */
+export type ColumnKinds = 'events' | { readonly of: 'projection' | 'groups'; readonly names: readonly string[]; readonly types: readonly string[] }
+
+/** How many there are. */
+export function columnCount(kinds: ColumnKinds): number {
+  return kinds === 'events' ? EVENT_COLUMN_COUNT : kinds.names.length
+}
+
+/** The schema of a table of these columns. */
+export function schemaOf(kinds: ColumnKinds): Schema {
+  if (kinds === 'events') return eventSchema()
+  return kinds.of === 'projection' ? projectedSchema(kinds.names, kinds.types) : aggregateSchema(kinds.names, kinds.types)
+}
 
 /** The package, for what is done with its classes elsewhere. */
 export function arrowModule(): ArrowModule {
@@ -72,7 +88,7 @@ export function arrowModule(): ArrowModule {
 }
 
 /** The public schema. */
-export function eventSchema(): Schema {
+function eventSchema(): Schema {
   return load().eventSchema
 }
 
@@ -85,10 +101,10 @@ function eventField(name: string): Field | undefined {
  *
  * @param types For each item a column's name, for the column as it is, or one of `i64`, `f64`, `bool`, `utf8`, `json`.
  */
-export function projectedSchema(projection: readonly ProjectedField[], types: readonly string[]): Schema {
+function projectedSchema(names: readonly string[], types: readonly string[]): Schema {
   const { arrow, projectedTypes } = load()
   const fieldOf = (name: string, type: string): Field => eventField(type) ?? new arrow.Field(name, projectedTypes[type]!, true)
-  return new arrow.Schema(projection.map(({ name }, index) => fieldOf(name, types[index]!)))
+  return new arrow.Schema(names.map((name, index) => fieldOf(name, types[index]!)))
 }
 
 /**
@@ -96,7 +112,7 @@ export function projectedSchema(projection: readonly ProjectedField[], types: re
  *
  * @param types As `NativeAggregate.types` gives them.
  */
-export function aggregateSchema(names: readonly string[], types: readonly string[]): Schema {
+function aggregateSchema(names: readonly string[], types: readonly string[]): Schema {
   const { arrow, projectedTypes, exactSum } = load()
   const typeOf = (type: string): DataType => eventField(type)?.type ?? projectedTypes[type] ?? exactSum
   return new arrow.Schema(names.map((name, index) => new arrow.Field(name, typeOf(types[index]!), true)))

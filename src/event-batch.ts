@@ -1,10 +1,10 @@
 /** What a subscription delivers. */
 import type { RecordBatch } from 'apache-arrow'
 import type { Event, EventBatch, GapCause, Lost, StreamGap } from '../index.js'
-import { EVENT_COLUMN_COUNT, eventSchema, projectedSchema } from './arrow-table.js'
-import type { Batch, BufferCache, NativeColumns } from './columns.js'
+import type { ColumnKinds } from './arrow-table.js'
+import type { Batch, BufferCache } from './columns.js'
 import { HeldColumns } from './held-columns.js'
-import type { NativeStreamBatch } from './native.js'
+import { callNative, type NativeStreamBatch } from './native.js'
 import type { ProjectedField } from './projection.js'
 import { lostOf } from './query-result.js'
 import { eventReader, projectedReader } from './rows.js'
@@ -15,8 +15,10 @@ export interface SettledProjection {
   readonly types: readonly string[]
 }
 
-/** Stands for the columns of a batch without rows. */
-const NO_COLUMNS: NativeColumns = { layout: () => new Float64Array(2), buffer: () => new ArrayBuffer(0), release: () => {} }
+/** What the columns are of batches that are made with it. */
+export function kindsOf(projection: SettledProjection | null): ColumnKinds {
+  return projection === null ? 'events' : { of: 'projection', names: projection.fields.map(({ name }) => name), types: projection.types }
+}
 
 /** See `EventBatch` in the contract. */
 export class DeliveredBatch<Row = Event> implements EventBatch<Row> {
@@ -27,11 +29,13 @@ export class DeliveredBatch<Row = Event> implements EventBatch<Row> {
   readonly filterVersion: number
   readonly gap?: StreamGap
   readonly lost: Lost
+  readonly #native: NativeStreamBatch
   readonly #columns: HeldColumns
   readonly #reader: (batch: Batch) => (row: number) => unknown
 
   constructor(subscriptionId: string, native: NativeStreamBatch, buffers: BufferCache, projection: SettledProjection | null) {
-    const { start, end, caughtUp, filterVersion, gap, lost, rows } = native.facts()
+    const { start, end, caughtUp, filterVersion, gap, lost } = native.facts()
+    this.#native = native
     this.subscriptionId = subscriptionId
     this.fromSeq = start
     this.toSeq = end - 1n
@@ -41,15 +45,8 @@ export class DeliveredBatch<Row = Event> implements EventBatch<Row> {
       this.gap = { fromSeq: gap.start, toSeq: gap.end - 1n, count: Number(gap.end - gap.start), cause: gap.cause as GapCause }
     }
     this.lost = lostOf(lost)
-    const columns = rows === 0 ? NO_COLUMNS : native
-    if (projection === null) {
-      this.#columns = new HeldColumns(columns, EVENT_COLUMN_COUNT, eventSchema, buffers)
-      this.#reader = eventReader
-    } else {
-      const { fields, types } = projection
-      this.#columns = new HeldColumns(columns, fields.length, () => projectedSchema(fields, types), buffers)
-      this.#reader = (batch) => projectedReader(batch, fields, types)
-    }
+    this.#columns = new HeldColumns(native, kindsOf(projection), buffers)
+    this.#reader = projection === null ? eventReader : (batch) => projectedReader(batch, projection.fields, projection.types)
     // Mapped at once, so that the garbage collector knows how much memory a batch holds that nobody ever looks into.
     void this.#columns.batches
   }
@@ -70,6 +67,11 @@ export class DeliveredBatch<Row = Event> implements EventBatch<Row> {
 
   toArray(): Row[] {
     return [...this]
+  }
+
+  /** Lets other threads open it; gives the share's id. */
+  share(): string {
+    return callNative(() => this.#native.share(this.#columns.describe('recordBatch')))
   }
 
   release(): void {

@@ -106,7 +106,23 @@ export interface NativeAnswer {
   layout(): Float64Array
   buffer(index: number): ArrayBuffer
   toIpc(file: boolean): Uint8Array
+  /** The rows as an Arrow C stream. @param names of a projection's columns. */
+  cStream(names?: string[]): NativeCStream
+  /** Lets other threads open it; gives the id. `description` comes back as it is. */
+  share(description: string): string
+  /** Ends its shares, too. */
   release(): void
+}
+
+/** An Arrow C stream, until it is released. */
+export interface NativeCStream {
+  readonly address: bigint
+  release(): void
+}
+
+/** What a thread has shared; its columns are read as a {@link NativeAnswer}'s are. */
+export interface NativeShare extends Pick<NativeAnswer, 'layout' | 'buffer' | 'release'> {
+  description(): string
 }
 
 /** An open call; see `StackFrame` in the contract. */
@@ -145,7 +161,7 @@ export interface NativeState {
 }
 
 /** Groups; their columns are read as a {@link NativeAnswer}'s are. */
-export interface NativeAggregate extends Pick<NativeAnswer, 'snapshot' | 'lost' | 'layout' | 'buffer' | 'release'> {
+export interface NativeAggregate extends Pick<NativeAnswer, 'snapshot' | 'lost' | 'layout' | 'buffer' | 'cStream' | 'share' | 'release'> {
   readonly quantileError: number
   /** Per column the event column whose values it has, or one of `i64`, `decimal`, `f64`, `bool`, `utf8`, `json`. */
   types(): string[]
@@ -233,8 +249,8 @@ export interface NativeImportBatch {
   columns: NativeImportColumn[]
 }
 
-/** A batch of a subscription; its columns are read as a {@link NativeAnswer}'s are, if it has rows. */
-export interface NativeStreamBatch extends Pick<NativeAnswer, 'layout' | 'buffer' | 'release'> {
+/** A batch of a subscription; its columns are read as a {@link NativeAnswer}'s are. */
+export interface NativeStreamBatch extends Pick<NativeAnswer, 'layout' | 'buffer' | 'share' | 'release'> {
   facts(): NativeBatchFacts
 }
 
@@ -246,7 +262,6 @@ export interface NativeBatchFacts {
   filterVersion: number
   gap?: { start: bigint; end: bigint; cause: string }
   lost: NativeLoss[]
-  rows: number
 }
 
 /** Where to start; at most one of them is given, and none means now. */
@@ -375,6 +390,8 @@ export interface NativeAddon {
   /** @param names of a projection's columns. */
   readonly NativeExport: new (like: NativeAnswer, format: string, names: string[] | undefined) => NativeExport
   verifyRecording(path: string): Promise<NativeVerification>
+  openShare(id: string, processId: number): NativeShare
+  endShare(id: string, processId: number): void
 }
 
 /** Loads the addon of this platform; the generated loader tries the local build first and the platform package then. */

@@ -1,11 +1,11 @@
 /** The answer to a query. */
 import type { Table } from 'apache-arrow'
 import type { Event, Lost, LossCause, LostRange, QueryResult } from '../index.js'
-import { EVENT_COLUMN_COUNT, eventSchema, projectedSchema, tableToIpc } from './arrow-table.js'
+import { tableToIpc } from './arrow-table.js'
 import type { Batch, BufferCache } from './columns.js'
 import { invalidArgument } from './errors.js'
 import { HeldColumns } from './held-columns.js'
-import { awaitNative, callNative, native, type NativeAnswer, type NativeExport, type NativeLoss } from './native.js'
+import { awaitNative, callNative, native, type NativeAnswer, type NativeCStream, type NativeExport, type NativeLoss } from './native.js'
 import type { ProjectedField } from './projection.js'
 import { eventReader, projectedReader } from './rows.js'
 
@@ -25,10 +25,10 @@ export class Answer<Row = Event> implements QueryResult<Row> {
     const types = answer.projectedTypes()
     this.#names = projection !== null && types !== null ? projection.map(({ name }) => name) : null
     if (projection === null || types === null) {
-      this.#columns = new HeldColumns(answer, EVENT_COLUMN_COUNT, eventSchema, buffers)
+      this.#columns = new HeldColumns(answer, 'events', buffers)
       this.#reader = eventReader
     } else {
-      this.#columns = new HeldColumns(answer, projection.length, () => projectedSchema(projection, types), buffers)
+      this.#columns = new HeldColumns(answer, { of: 'projection', names: projection.map(({ name }) => name), types }, buffers)
       this.#reader = (batch) => projectedReader(batch, projection, types)
     }
     this.totalMatches = answer.totalMatches
@@ -71,6 +71,16 @@ export class Answer<Row = Event> implements QueryResult<Row> {
   /** Adds this answer's rows to a file; gives what has come of it. */
   exportTo(file: NativeExport): Promise<Uint8Array> {
     return awaitNative(() => file.write(this.#native))
+  }
+
+  /** Its rows for native code. */
+  cStream(): NativeCStream {
+    return callNative(() => this.#native.cStream(this.#names === null ? undefined : [...this.#names]))
+  }
+
+  /** Lets other threads open it; gives the share's id. */
+  share(): string {
+    return callNative(() => this.#native.share(this.#columns.describe('table')))
   }
 
   release(): void {

@@ -2,10 +2,10 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { Schema } from 'apache-arrow'
 import type { EventBatch, Filter, ResumePolicy, Subscription, SubscriptionStats } from '../index.js'
-import { eventSchema, projectedSchema } from './arrow-table.js'
+import { schemaOf } from './arrow-table.js'
 import type { BufferCache } from './columns.js'
 import { invalidArgument, KinescopeError } from './errors.js'
-import { DeliveredBatch, type SettledProjection } from './event-batch.js'
+import { DeliveredBatch, kindsOf, type SettledProjection } from './event-batch.js'
 import { awaitNative, callNative, type NativeRing, type NativeSubscription } from './native.js'
 import type { ProjectedField } from './projection.js'
 import { resolveFilter } from './query-options.js'
@@ -83,7 +83,7 @@ export class Stream implements Subscription {
 
   /** Of the batches to come, until its filter is updated. */
   get schema(): Schema {
-    return this.#projection === null ? eventSchema() : projectedSchema(this.#projection.fields, this.#projection.types)
+    return schemaOf(kindsOf(this.#projection))
   }
 
   get isEnded(): boolean {

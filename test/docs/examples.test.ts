@@ -11,17 +11,18 @@ const examples = [
   ...pages.flatMap((page) => markdownExamples(page, readFileSync(`${root}${page}`, 'utf8'))),
   ...['index.d.ts', 'export.d.ts', 'opentelemetry.d.ts'].flatMap((file) => docCommentExamples(file, readFileSync(`${root}${file}`, 'utf8'))),
 ]
-/** Where examples run that need OpenTelemetry's SDK: nothing else does. */
+/** Where examples run that need packages which nothing else does. */
 const OPENTELEMETRY = 'test/opentelemetry/sdk-2'
+const ENGINES = 'test/share/engines'
 
 function run({ code }: Example) {
   // In a process of its own, from where the package's own name resolves to what was built.
-  const cwd = code.includes('@opentelemetry/') ? `${root}${OPENTELEMETRY}` : root
+  const cwd = root + (code.includes('@opentelemetry/') ? OPENTELEMETRY : code.includes('@duckdb/') ? ENGINES : '')
   return spawnSync(process.execPath, ['--input-type=module', '--eval', asModule(code)], { cwd, encoding: 'utf8', timeout: 30_000 })
 }
 
 describe('every example of the documentation runs as printed and prints what it says', () => {
-  beforeAll(() => installPackages(OPENTELEMETRY), INSTALL_TIMEOUT_MS)
+  beforeAll(() => Promise.all([OPENTELEMETRY, ENGINES].map(installPackages)), INSTALL_TIMEOUT_MS)
 
   test('those of the README say what they print', () => {
     const own = examples.filter(({ where }) => where.startsWith('README.md'))

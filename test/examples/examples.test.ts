@@ -1,4 +1,4 @@
-/** The examples run as their readers run them, for a second each. */
+/** The examples run as their readers run them, for a second or over less. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
@@ -6,9 +6,9 @@ import { expect, test } from 'vitest'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
-function run(example: string): string {
+function run(example: string, ...args: string[]): string {
   const env = { ...process.env, DEMO_SECONDS: '1' }
-  const { status, stdout, stderr } = spawnSync(process.execPath, [`examples/${example}/main.mjs`], { cwd: root, encoding: 'utf8', env })
+  const { status, stdout, stderr } = spawnSync(process.execPath, [`examples/${example}/main.mjs`, ...args], { cwd: root, encoding: 'utf8', env })
   expect(status, stderr).toBe(0)
   return stdout
 }
@@ -45,6 +45,15 @@ test('the alerts: bursts of errors and slow calls, each with its trace', () => {
   expect(burst!.calls).toContainEqual(expect.objectContaining({ call: 'catalog.loadProduct', ended: 'reject', error: 'no product is called unicorn' }))
   // What set off the alert is part of the trace that comes with it.
   for (const { call, calls } of alerts) expect(calls.map(({ call: name }) => name)).toContain(call)
+})
+
+test('the worker pool: the features that one thread computes, over memory that is not copied', () => {
+  const shown = run('worker-pool', '200000')
+  expect(shown).toMatch(/^200,0\d\d events recorded, 0 lost$/m)
+  expect(shown).toMatch(/^one thread +[\d.]+ s for 4,000 traces$/m)
+  expect(shown).toMatch(/^a pool of \d+ +[\d.]+ s, [\d.]+ times as fast$/m)
+  expect(shown).toMatch(/^copied +0 bytes$/m)
+  expect(shown).toMatch(/^resident +[\d,]+ MiB after a quarter of the pages, [\d,]+ MiB after all$/m)
 })
 
 test('the live view: follows, pauses, looks back, and resumes where it was and at now', async ({ onTestFinished }) => {

@@ -13,10 +13,10 @@ export interface ChildResult {
 /**
  * Runs a fixture in a process of its own, so that a crash or an exit is something to look at.
  *
- * @param fixture Its name in `fixtures/`, without `.mjs`.
+ * @param fixture Where it is, or its name in `fixtures/`, without `.mjs`.
  */
-export async function runChild(fixture: string, args: string[] = [], nodeOptions: string[] = []): Promise<ChildResult> {
-  const path = fileURLToPath(new URL(`fixtures/${fixture}.mjs`, import.meta.url))
+export async function runChild(fixture: string | URL, args: string[] = [], nodeOptions: string[] = []): Promise<ChildResult> {
+  const path = fileURLToPath(fixture instanceof URL ? fixture : new URL(`fixtures/${fixture}.mjs`, import.meta.url))
   const child = spawn(process.execPath, [...nodeOptions, path, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
   const ended = new Promise<[number | null, NodeJS.Signals | null]>((resolve) => {
     child.once('close', (status, signal) => resolve([status, signal]))

@@ -1,8 +1,13 @@
 //! Rows of a recording as a file that grows a batch at a time: [`Export`] is given batches, and gives the bytes that
-//! have come of them. Whoever asked puts them into a file, a pipe or an answer.
-#![forbid(unsafe_code)]
+//! have come of them. Whoever asked puts them into a file, a pipe or an answer. And as an Arrow C stream: [`c_stream`].
+#![deny(unsafe_code)]
 
 mod arrow_file;
+#[allow(
+    unsafe_code,
+    reason = "arrays that are put together again as they were need no validation"
+)]
+mod c_stream;
 mod parquet_file;
 mod texts;
 
@@ -15,6 +20,7 @@ use arrow_schema::{ArrowError, SchemaRef};
 use kinescope_store::{Error, ErrorCode};
 
 use arrow_file::ArrowFile;
+pub use c_stream::{Owner, c_stream};
 use parquet_file::ParquetFile;
 
 /// What a file is to be.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use arrow_array::RecordBatch;
 use kinescope_query::aggregate::{
     Aggregate, AggregateAnswer, Aggregation, ColumnType, Function, GroupKey, Having, Source,
     aggregate,
@@ -15,6 +16,7 @@ use napi::bindgen_prelude::{ArrayBuffer, BigInt, Float64Array, Object};
 use napi_derive::napi;
 use serde::Deserialize;
 
+use crate::c_stream::NativeCStream;
 use crate::convert::js_error;
 use crate::exported::{Exported, NativeLoss, losses, released};
 use crate::external::Leases;
@@ -22,6 +24,7 @@ use crate::plan::{FieldRef, Node, field, operator, refused};
 use crate::pool;
 use crate::producer::NativeProducer;
 use crate::query::{Asker, NativeCancel, NativeQuery, deadline};
+use crate::shares;
 use crate::store::NativeStore;
 
 #[derive(Deserialize)]
@@ -165,19 +168,29 @@ fn having(node: Node, column: &impl Fn(usize) -> Result<usize, Error>) -> Result
 /// An answer; holds its memory until it is released or collected.
 #[napi]
 pub struct NativeAggregate {
-    exported: Option<Exported>,
+    held: Option<Held>,
     types: Vec<ColumnType>,
     watermark: u64,
     quantile_error: f64,
     lost: Vec<LossRange>,
 }
 
+struct Held {
+    batch: RecordBatch,
+    exported: Arc<Exported>,
+}
+
 impl NativeAggregate {
     fn new(answer: AggregateAnswer, lost: Vec<LossRange>, leases: Arc<Leases>) -> Self {
         let bytes = answer.batch.get_array_memory_size() as u64;
         leases.gathered_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let exported = Exported::of(std::slice::from_ref(&answer.batch), leases);
+        let held = Held {
+            batch: answer.batch,
+            exported: Arc::new(exported),
+        };
         Self {
-            exported: Some(Exported::of(&[answer.batch], leases)),
+            held: Some(held),
             types: answer.types,
             watermark: answer.watermark,
             quantile_error: answer.quantile_error,
@@ -185,8 +198,8 @@ impl NativeAggregate {
         }
     }
 
-    fn exported(&self) -> napi::Result<&Exported> {
-        self.exported.as_ref().ok_or_else(released)
+    fn held(&self) -> napi::Result<&Held> {
+        self.held.as_ref().ok_or_else(released)
     }
 }
 
@@ -228,19 +241,34 @@ impl NativeAggregate {
     /// Where the columns are, see [`Exported::layout`].
     #[napi]
     pub fn layout(&self) -> napi::Result<Float64Array> {
-        self.exported().map(Exported::layout)
+        self.held().map(|held| held.exported.layout())
     }
 
     /// A new ArrayBuffer over one of them.
     #[napi]
     pub fn buffer<'env>(&self, env: &'env Env, index: u32) -> napi::Result<ArrayBuffer<'env>> {
-        self.exported()?.buffer(env, index)
+        self.held()?.exported.buffer(env, index)
     }
 
-    /// Gives the memory back, as far as no ArrayBuffer holds it.
+    /// The groups as an Arrow C stream.
+    #[napi]
+    pub fn c_stream(&self) -> napi::Result<NativeCStream> {
+        let held = self.held()?;
+        NativeCStream::new(vec![held.batch.clone()], &held.exported)
+    }
+
+    /// See [`shares::add`].
+    #[napi]
+    pub fn share(&self, description: String) -> napi::Result<String> {
+        shares::add(&self.held()?.exported, description).map_err(js_error)
+    }
+
+    /// Gives the memory back, as far as no ArrayBuffer holds it, and ends its shares.
     #[napi]
     pub fn release(&mut self) {
-        self.exported = None;
+        if let Some(held) = self.held.take() {
+            shares::end_all_of(&held.exported);
+        }
     }
 }
 

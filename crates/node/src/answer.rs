@@ -12,9 +12,11 @@ use napi::Env;
 use napi::bindgen_prelude::{ArrayBuffer, BigInt, Float64Array, Uint8Array};
 use napi_derive::napi;
 
+use crate::c_stream::NativeCStream;
 use crate::convert::{count, js_error};
 use crate::exported::{Exported, NativeLoss, losses, released};
 use crate::external::Leases;
+use crate::shares;
 
 /// An answer; holds its memory until it is released or collected.
 #[napi]
@@ -29,7 +31,7 @@ pub struct NativeAnswer {
 
 struct Held {
     answer: Answer,
-    exported: Exported,
+    exported: Arc<Exported>,
 }
 
 impl NativeAnswer {
@@ -44,7 +46,7 @@ impl NativeAnswer {
             .items
             .as_ref()
             .map(|items| items.iter().map(type_name).collect());
-        let exported = Exported::of(&answer.batches, leases);
+        let exported = Arc::new(Exported::of(&answer.batches, leases));
         Self {
             held: Some(Held { answer, exported }),
             total,
@@ -124,10 +126,25 @@ impl NativeAnswer {
             .map_err(js_error)
     }
 
-    /// Gives the memory back, as far as no ArrayBuffer holds it.
+    /// The answer as an Arrow C stream.
+    #[napi]
+    pub fn c_stream(&self, names: Option<Vec<String>>) -> napi::Result<NativeCStream> {
+        let batches = self.batches(names.as_deref())?;
+        NativeCStream::new(batches, &self.held()?.exported)
+    }
+
+    /// See [`shares::add`].
+    #[napi]
+    pub fn share(&self, description: String) -> napi::Result<String> {
+        shares::add(&self.held()?.exported, description).map_err(js_error)
+    }
+
+    /// Gives the memory back, as far as no ArrayBuffer holds it, and ends its shares.
     #[napi]
     pub fn release(&mut self) {
-        self.held = None;
+        if let Some(held) = self.held.take() {
+            shares::end_all_of(&held.exported);
+        }
     }
 }
 

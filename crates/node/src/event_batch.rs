@@ -8,8 +8,10 @@ use napi::Env;
 use napi::bindgen_prelude::{ArrayBuffer, BigInt, Float64Array};
 use napi_derive::napi;
 
+use crate::convert::js_error;
 use crate::exported::{Exported, NativeLoss, losses, released};
 use crate::external::Leases;
+use crate::shares;
 
 /// Positions that a batch leaves out.
 #[napi(object)]
@@ -37,15 +39,13 @@ pub struct NativeBatchFacts {
     pub gap: Option<NativeGap>,
     /// What is missing from its time.
     pub lost: Vec<NativeLoss>,
-    /// Events in it.
-    pub rows: u32,
 }
 
 /// A batch; holds its memory until it is released or collected.
 #[napi]
 pub struct NativeStreamBatch {
     batch: StreamBatch,
-    exported: Option<Exported>,
+    exported: Option<Arc<Exported>>,
 }
 
 impl NativeStreamBatch {
@@ -54,11 +54,14 @@ impl NativeStreamBatch {
             .gathered_bytes
             .fetch_add(batch.gathered_bytes as u64, Ordering::Relaxed);
         let events = batch.events.take();
-        let exported = events.map(|events| Exported::of(&[events], Arc::clone(leases)));
-        Self { batch, exported }
+        let exported = Exported::of(events.as_slice(), Arc::clone(leases));
+        Self {
+            batch,
+            exported: Some(Arc::new(exported)),
+        }
     }
 
-    fn exported(&self) -> napi::Result<&Exported> {
+    fn exported(&self) -> napi::Result<&Arc<Exported>> {
         self.exported.as_ref().ok_or_else(released)
     }
 }
@@ -83,14 +86,13 @@ impl NativeStreamBatch {
             filter_version: self.batch.filter_version,
             gap: self.batch.gap.as_ref().map(gap),
             lost: losses(&self.batch.lost),
-            rows: self.exported.as_ref().map_or(0, Exported::rows),
         }
     }
 
     /// Where the columns are, see [`Exported::layout`].
     #[napi]
     pub fn layout(&self) -> napi::Result<Float64Array> {
-        self.exported().map(Exported::layout)
+        self.exported().map(|exported| exported.layout())
     }
 
     /// A new ArrayBuffer over one of them.
@@ -99,9 +101,17 @@ impl NativeStreamBatch {
         self.exported()?.buffer(env, index)
     }
 
-    /// Gives the memory back, as far as no ArrayBuffer holds it.
+    /// See [`shares::add`].
+    #[napi]
+    pub fn share(&self, description: String) -> napi::Result<String> {
+        shares::add(self.exported()?, description).map_err(js_error)
+    }
+
+    /// Gives the memory back, as far as no ArrayBuffer holds it, and ends its shares.
     #[napi]
     pub fn release(&mut self) {
-        self.exported = None;
+        if let Some(exported) = self.exported.take() {
+            shares::end_all_of(&exported);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow_array::{Array, RecordBatch};
 use arrow_buffer::Buffer;
@@ -51,12 +52,13 @@ pub(crate) fn released() -> napi::Error {
 
 /// Where the columns are, and the buffers that hold them.
 pub(crate) struct Exported {
-    rows: usize,
     nodes: Vec<f64>,
     buffers: Vec<Buffer>,
     /// One for each buffer: counted from the start, until the last ArrayBuffer over it is gone.
     leases: Vec<Arc<Lease>>,
     account: Arc<Leases>,
+    /// Whether there may be shares of it.
+    shared: AtomicBool,
 }
 
 impl Exported {
@@ -79,17 +81,27 @@ impl Exported {
             .map(|buffer| Lease::new(&account, buffer.capacity()))
             .collect();
         Self {
-            rows: batches.iter().map(RecordBatch::num_rows).sum(),
             nodes: layout.nodes,
             buffers: layout.buffers,
             leases,
             account,
+            shared: AtomicBool::new(false),
         }
     }
 
-    /// Rows of all batches.
-    pub(crate) fn rows(&self) -> u32 {
-        u32::try_from(self.rows).unwrap_or(u32::MAX)
+    /// Of the recording whose memory it is.
+    pub(crate) fn account(&self) -> &Arc<Leases> {
+        &self.account
+    }
+
+    /// From now on [`Exported::may_be_shared`].
+    pub(crate) fn mark_shared(&self) {
+        self.shared.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether there have ever been shares of it.
+    pub(crate) fn may_be_shared(&self) -> bool {
+        self.shared.load(Ordering::Relaxed)
     }
 
     /// Number of buffers; for each of them its address, which is the same for as long as anything holds it, and its

@@ -1,8 +1,10 @@
-//! ArrayBuffers over memory that Rust owns.
+//! Memory that Rust owns, for others to read: ArrayBuffers, and Arrow C streams.
 
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_buffer::Buffer;
 use kinescope_ring::Ring;
 use kinescope_store::Error;
@@ -16,6 +18,8 @@ pub(crate) struct Leases {
     pub(crate) gathered_bytes: AtomicU64,
     pub(crate) copied_bytes: AtomicU64,
     pub(crate) copies: AtomicBool,
+    /// The recording has been closed, and with it what was shared of it.
+    pub(crate) closed: AtomicBool,
 }
 
 /// A number of bytes that a result holds, for as long as anything of it is alive.
@@ -92,4 +96,25 @@ pub(crate) fn arrow_buffer<'env>(
         leases.copies.store(true, Ordering::Relaxed);
     }
     Ok(external)
+}
+
+/// An Arrow C stream at an address that stays the same until it is freed. Nothing but [`CStream::free`] frees it: whoever has been
+/// given the address may be reading it.
+pub(crate) struct CStream(NonNull<FFI_ArrowArrayStream>);
+
+impl CStream {
+    pub(crate) fn new(stream: FFI_ArrowArrayStream) -> Self {
+        Self(NonNull::from(Box::leak(Box::new(stream))))
+    }
+
+    pub(crate) fn address(&self) -> u64 {
+        self.0.as_ptr() as u64
+    }
+
+    /// Frees it, and releases what no consumer has taken out of it.
+    pub(crate) fn free(self) {
+        // SAFETY: the pointer comes from a leaked box, and `self` is the only one that could free it. Consumers are told not to
+        // use the address afterwards. Dropping calls the release callback, which a consumer that took the stream has cleared.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+    }
 }

@@ -13,6 +13,7 @@
 
 mod aggregate;
 mod answer;
+mod c_stream;
 mod convert;
 mod definitions;
 mod describe;
@@ -22,7 +23,7 @@ mod export;
 mod exported;
 #[allow(
     unsafe_code,
-    reason = "external ArrayBuffers over memory of the store; every block says why it holds"
+    reason = "external ArrayBuffers over memory of the store, and streams that others read; every block says why it holds"
 )]
 mod external;
 mod import;
@@ -33,6 +34,7 @@ mod pool;
 mod producer;
 mod query;
 mod registry;
+mod shares;
 mod store;
 mod subscription;
 mod verify;

@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::external::Leases;
+use crate::shares;
 use kinescope_query::page_token::stable_hash;
 use kinescope_store::{Error, ErrorCode, Store};
 use kinescope_stream::Streams;
@@ -76,8 +77,24 @@ pub(crate) fn find(id: u32, nonce: &str) -> Result<Arc<Entry>, Error> {
     })
 }
 
-/// Forgets a recording; whoever holds the entry keeps it alive.
+/// Forgets a recording and what was shared of it; whoever holds the entry keeps it alive.
 pub(crate) fn remove(id: u32) {
-    let removed = with(|registry| registry.entries.remove(&id));
-    drop(removed);
+    if let Some(removed) = with(|registry| registry.entries.remove(&id)) {
+        shares::end_all_of_recording(&removed.leases);
+    }
+}
+
+/// Checks that something which names memory of a process names that of this one.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` when it does not.
+pub(crate) fn ensure_own(what: &str, process_id: u32) -> Result<(), Error> {
+    let own = std::process::id();
+    if process_id == own {
+        return Ok(());
+    }
+    let message = format!(
+        "{what}: expected one of this process ({own}), got one of process {process_id}; it does not cross processes"
+    );
+    Err(Error::new(ErrorCode::InvalidArgument, message))
 }

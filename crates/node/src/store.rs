@@ -5,7 +5,7 @@ use std::time::Duration;
 
 #[cfg(unix)]
 use kinescope_store::DiskOptions;
-use kinescope_store::{Durability, Error, ErrorCode, LossCause, Retention, Store, StoreOptions};
+use kinescope_store::{Durability, Error, LossCause, Retention, Store, StoreOptions};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Object};
 use napi_derive::napi;
@@ -91,7 +91,7 @@ fn open_to_read(_options: StoreOptions, _path: String) -> Result<Store, Error> {
 #[cfg(not(unix))]
 pub(crate) fn no_files() -> Error {
     let message = "path: expected none on this system, where recordings are kept in memory only";
-    Error::new(ErrorCode::InvalidArgument, message)
+    Error::new(kinescope_store::ErrorCode::InvalidArgument, message)
 }
 
 /// Both clocks at one moment.
@@ -212,13 +212,7 @@ fn register(env: &Env, store: Store) -> napi::Result<NativeStore> {
 #[napi]
 pub fn attach_store(registry_id: u32, nonce: String, process_id: u32) -> napi::Result<NativeStore> {
     napi::bindgen_prelude::retain_current_module_for_unload_safety();
-    let own = std::process::id();
-    if process_id != own {
-        let message = format!(
-            "handle: expected one of this process ({own}), got one of process {process_id}; a handle does not cross processes"
-        );
-        return Err(js_error(Error::new(ErrorCode::InvalidArgument, message)));
-    }
+    registry::ensure_own("handle", process_id).map_err(js_error)?;
     let entry = registry::find(registry_id, &nonce).map_err(js_error)?;
     Ok(NativeStore { entry })
 }
