@@ -1,6 +1,7 @@
 /**
  * Recordings as small files, to be kept for as long as their version is read. `node test/disk/old-recording.mjs` makes those of the version
- * that is built, once when it is released; they are never made again.
+ * that is built, once when it is released; they are never made again. With a name behind the version it makes one that was closed, for what a
+ * version writes since it was released.
  *
  * A kept recording is compressed JSON: `files` has each file's length and its pages that are not all zeros, `events` what it answers.
  */
@@ -98,20 +99,24 @@ export const node = 'machine-1'
 
 const options = (path) => ({ path, node, segmentEvents: 16, durability: 'sync', ring: { bytes: 65_536 } })
 
-async function make(version) {
-  const root = mkdtempSync(join(tmpdir(), 'kinescope-old-'))
-  const keep = (name, directory, events) => {
-    mkdirSync(dirname(keptFile(version, name)), { recursive: true })
-    writeFileSync(keptFile(version, name), gzipSync(JSON.stringify({ files: pack(directory), events }), { level: 9 }))
-    console.log(`${name}: ${events.length} events, ${statSync(keptFile(version, name)).size} bytes`)
-  }
-  const closed = join(root, 'closed')
-  const scope = await open(options(closed))
+function keep(version, name, directory, events) {
+  mkdirSync(dirname(keptFile(version, name)), { recursive: true })
+  writeFileSync(keptFile(version, name), gzipSync(JSON.stringify({ files: pack(directory), events }), { level: 9 }))
+  console.log(`${name}: ${events.length} events, ${statSync(keptFile(version, name)).size} bytes`)
+}
+
+async function makeClosed(version, name) {
+  const path = mkdtempSync(join(tmpdir(), 'kinescope-old-'))
+  const scope = await open(options(path))
   await record(scope)
   const events = await eventsOf(scope)
   await scope.close()
-  keep('closed', closed, events)
+  keep(version, name, path, events)
+  rmSync(path, { recursive: true })
+}
 
+async function makeKilled(version) {
+  const root = mkdtempSync(join(tmpdir(), 'kinescope-old-'))
   const killed = join(root, 'killed')
   const child = spawn(process.execPath, [fileURLToPath(import.meta.url), 'record', killed], { stdio: ['ignore', 'inherit', 'inherit'] })
   const [, signal] = await once(child, 'exit')
@@ -128,7 +133,7 @@ async function make(version) {
   const again = await open({ path: copy, node })
   const recovered = await eventsOf(again)
   await again.close()
-  keep('killed', killed, recovered)
+  keep(version, 'killed', killed, recovered)
   rmSync(root, { recursive: true })
 }
 
@@ -142,8 +147,9 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     })
     process.kill(process.pid, 'SIGKILL')
   } else {
-    const [version] = process.argv.slice(2)
-    if (!version || existsSync(keptFile(version, 'closed'))) throw new Error('usage: node test/disk/old-recording.mjs <version that is not kept yet>')
-    await make(version)
+    const [version, name = 'closed'] = process.argv.slice(2)
+    if (!version || existsSync(keptFile(version, name))) throw new Error('usage: node test/disk/old-recording.mjs <version> [name], of which nothing is kept yet')
+    await makeClosed(version, name)
+    if (name === 'closed') await makeKilled(version)
   }
 }

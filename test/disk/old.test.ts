@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
@@ -27,9 +27,12 @@ function withoutTimes({ timestamp: _timestamp, wallTime: _wallTime, ...rest }: E
   return rest
 }
 
-test.each([1])('a recording of version %d that was closed has the same events, and goes on', async (version) => {
+test.each([
+  [1, 'closed'],
+  [1, 'indexed'],
+])('a recording of version %d that was %s has the same events, and goes on', async (version, name) => {
   const path = directory()
-  const events = unpack(version, 'closed', path)
+  const events = unpack(version, name, path)
   for (const mode of ['read', 'record', 'record', 'read'] as const) {
     const scope = await open({ path, mode })
     expect(await eventsOf(scope)).toEqual(events)
@@ -43,6 +46,28 @@ test.each([1])('a recording of version %d that was closed has the same events, a
   expect(all.at(-1)).toMatchObject({ eventId: id, seq: `${events.length}` })
   expect(new Set(all.map(({ eventId }) => eventId)).size).toBe(all.length)
   await scope.close()
+})
+
+test('the indexes of version 1 are used as they are', async () => {
+  const path = directory()
+  const events: Event[] = unpack(1, 'indexed', path)
+  const indexes = (): { name: string; inode: number; bytes: string }[] =>
+    readdirSync(path)
+      .filter((name) => name.endsWith('.index'))
+      .map((name) => ({ name, inode: statSync(join(path, name)).ino, bytes: readFileSync(join(path, name)).toString('latin1') }))
+  const kept = indexes()
+  expect(kept.every(({ bytes }) => bytes.includes('cells1'))).toBe(true)
+  for (const mode of ['record', 'read'] as const) {
+    const scope = await open({ path, mode })
+    expect(scope.stats().indexed).toBe(events.length)
+    const large = await scope.dataAccess.queryEvents({ where: { 'data.count': { gte: 6 } }, sortBy: 'seq' })
+    expect([...large].map(({ seq }) => `${seq}`)).toEqual(events.filter(({ data }) => Number((data as { count?: number } | null)?.count) >= 6).map(({ seq }) => seq))
+    const called = await scope.dataAccess.aggregateEvents({ groupBy: ['function'], aggregations: { calls: { count: '*' } }, filters: { eventTypes: ['function_exit'] } })
+    expect(called.rows()).toEqual([{ function: 'sell', calls: 12 }])
+    await scope.close()
+  }
+  // Those that are of no use are written anew.
+  expect(indexes()).toEqual(kept)
 })
 
 test.skipIf(process.platform !== 'linux').each([1])('a recording of version %d whose process was killed is recovered, with what was still in its rings (where systems tell one run from another)', async (version) => {
