@@ -315,10 +315,11 @@ impl Ring {
         self.load_u32(at::OFFSET_PUBLISHED_HEAD)
     }
 
-    /// The next number of the producer's sequence: [`Ring::first_sequence`] plus the attempts made in this ring.
+    /// The next number of the producer's sequence: [`Ring::first_sequence`] plus the attempts made in this ring. At most
+    /// [`layout::SEQUENCE_LIMIT`](crate::layout::SEQUENCE_LIMIT), whatever the ring's memory says.
     #[must_use]
     pub fn attempts(&self) -> u64 {
-        self.count(at::OFFSET_ATTEMPTS)
+        self.count(at::OFFSET_ATTEMPTS).min(at::SEQUENCE_LIMIT)
     }
 
     /// Attempts that found the ring full, ever.

@@ -53,7 +53,8 @@ pub(crate) struct Gone {
 impl Gone {
     pub(crate) fn of(ring: &Ring) -> Self {
         Self {
-            attempts: ring.attempts() - ring.first_sequence(),
+            // Of a ring that a dead process has left, these are whatever its file says.
+            attempts: ring.attempts().saturating_sub(ring.first_sequence()),
             mistyped: ring.mistyped(),
             unbalanced: ring.unbalanced(),
             sampled_out: ring.sampled_out(),
@@ -62,11 +63,11 @@ impl Gone {
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
-        self.attempts += other.attempts;
-        self.mistyped += other.mistyped;
-        self.unbalanced += other.unbalanced;
-        self.sampled_out += other.sampled_out;
-        self.after_close += other.after_close;
+        self.attempts = self.attempts.saturating_add(other.attempts);
+        self.mistyped = self.mistyped.saturating_add(other.mistyped);
+        self.unbalanced = self.unbalanced.saturating_add(other.unbalanced);
+        self.sampled_out = self.sampled_out.saturating_add(other.sampled_out);
+        self.after_close = self.after_close.saturating_add(other.after_close);
     }
 }
 
@@ -562,11 +563,15 @@ impl Store {
         let lost: [u64; 5] =
             std::array::from_fn(|cause| counters.lost[cause].load(Ordering::Relaxed));
         Stats {
-            recorded: total.attempts.saturating_sub(lost.iter().sum()),
+            recorded: lost
+                .iter()
+                .fold(total.attempts, |left, lost| left.saturating_sub(*lost)),
             stored: counters.stored.load(Ordering::Relaxed),
             evicted: counters.evicted.load(Ordering::Relaxed),
             lost,
-            mistyped: total.mistyped + counters.mistyped.load(Ordering::Relaxed),
+            mistyped: total
+                .mistyped
+                .saturating_add(counters.mistyped.load(Ordering::Relaxed)),
             unbalanced: total.unbalanced,
             sampled_out: total.sampled_out,
             after_close: total.after_close,
