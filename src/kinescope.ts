@@ -79,6 +79,8 @@ class Scope implements Kinescope {
   readonly #recording: RecorderHandle
   readonly #config: CaptureConfig
   readonly #isOpener: boolean
+  /** Never changes, and would be a call into native code each time. */
+  readonly #timestampOffset: bigint
   readonly #streamer: Streamer
   readonly #servers = new Set<OwnServer>()
   #closing: Promise<void> | undefined
@@ -87,6 +89,7 @@ class Scope implements Kinescope {
     this.#store = store
     this.#config = config
     this.#isOpener = isOpener
+    this.#timestampOffset = store.timestampOffset
     const ring = callNative(() => store.createProducer(THREAD_LABEL))
     this.#ring = ring
     const buffer = callNative(() => ring.mapRing())
@@ -114,9 +117,8 @@ class Scope implements Kinescope {
   now(): { timestamp: bigint; wallTime: bigint } {
     this.#ensureOpen()
     // The clock that events are stamped with, so that what was recorded before is never later than now.
-    const timestamp = monotonicNow() + this.#store.timestampOffset
-    const anchor = callNative(() => this.#store.now())
-    return { timestamp, wallTime: timestamp + (anchor.wallTime - anchor.timestamp) }
+    const timestamp = monotonicNow() + this.#timestampOffset
+    return { timestamp, wallTime: timestamp + callNative(() => this.#store.wallOffset()) }
   }
 
   async flush(): Promise<void> {

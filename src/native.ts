@@ -348,7 +348,8 @@ export interface NativeStore {
   defineSite(module: string | null, fn: string | null, arity: number, file: string | null, line: number): number
   /** Field types: 0 i64, 1 f64, 2 bool, 3 utf8, 4 symbol. Site id -2: none. Id, or -1 above the cap. */
   defineEmitter(eventType: string, names: string[], types: number[], siteId: number): number
-  now(): { timestamp: bigint; wallTime: bigint }
+  /** Wall time = `timestamp` + this, as of the last look at the wall clock. */
+  wallOffset(): bigint
   stats(): NativeStats
   setEnabled(enabled: boolean): void
   /** Sees everything that `ring` committed before `head`. */

@@ -94,15 +94,6 @@ pub(crate) fn no_files() -> Error {
     Error::new(kinescope_store::ErrorCode::InvalidArgument, message)
 }
 
-/// Both clocks at one moment.
-#[napi(object)]
-pub struct NativeNow {
-    /// On the recording's time line.
-    pub timestamp: BigInt,
-    /// Nanoseconds since the Unix epoch.
-    pub wall_time: BigInt,
-}
-
 /// Counts of a recording.
 #[napi(object)]
 pub struct NativeStats {
@@ -279,17 +270,12 @@ impl NativeStore {
         }
     }
 
-    /// Both clocks.
+    /// Turns `timestamp` into wall time by addition, as of the last look at the wall clock.
     #[napi]
-    pub fn now(&self) -> napi::Result<NativeNow> {
+    pub fn wall_offset(&self) -> napi::Result<BigInt> {
         self.ensure_open()?;
         let clock = &self.entry.store.shared().clock;
-        let timestamp = clock.raw_now_ns().saturating_add(clock.offset_ns());
-        let wall_time = timestamp.saturating_add(clock.wall_minus_timestamp_ns());
-        Ok(NativeNow {
-            timestamp: BigInt::from(timestamp),
-            wall_time: BigInt::from(wall_time),
-        })
+        Ok(BigInt::from(clock.wall_minus_timestamp_ns()))
     }
 
     /// Counts as of now.
