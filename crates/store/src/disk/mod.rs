@@ -13,6 +13,7 @@ mod head;
 mod index_file;
 mod lock;
 mod losses;
+mod parts;
 mod recover;
 mod sealer;
 mod sequences;

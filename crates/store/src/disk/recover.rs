@@ -14,25 +14,24 @@ use super::contexts;
 use super::directory::{Directory, Kind, Probe, boot_id, make, wall_now_ns};
 use super::disk_journal::{Begin, DiskJournal, Handles, STRANDED_MAX_BYTES};
 use super::durable::{Durable, DurableFile};
-use super::head::{Closed, Head};
+use super::head::Head;
 use super::lock::Lock;
 use super::losses::{self, LossFile};
+use super::parts::{Part, remove_evicted, remove_unfinished, resumed, rolled_parts, stored_parts};
 use super::sealer::Sealer;
 use super::sequences::{SEQUENCE_JUMP, Sequences};
 use super::session::{Remains, remove_orphans};
 use super::stored::Stored;
-use crate::columns::DictionaryColumn;
-use crate::error::{Error, ErrorCode};
+use crate::error::Error;
 use crate::import::ImportNumbers;
 use crate::log_writer::LogWriter;
 use crate::loss::{LossCause, LossLog, LossRange};
 use crate::options::{Durability, StoreOptions};
 use crate::producer_numbers::{FIRST_IMPORT, ProducerNumbers};
 use crate::producer_sink::ProducerState;
-use crate::segment::Segment;
 use crate::segment_builder::SegmentBuilder;
 use crate::shared::Shared;
-use crate::slot::{Slot, StoredSegment};
+use crate::slot::StoredSegment;
 use crate::store::Producers;
 use crate::writer_thread::{Command, Writer};
 
@@ -66,10 +65,10 @@ pub(crate) struct Opened {
 }
 
 /// What the files say of where the recording was.
-struct Basis {
-    commit: Commit,
+pub(super) struct Basis {
+    pub(super) commit: Commit,
     /// The machine has stopped since: only what was synced counts, and more had been handed out.
-    lost_power: bool,
+    pub(super) lost_power: bool,
     seq_bound: u64,
     sequence_floor: u64,
     durable: Option<Durable>,
@@ -99,53 +98,6 @@ impl Basis {
             commit,
             durable,
             is_fresh,
-        }
-    }
-}
-
-/// A part of the log that was there before.
-enum Part {
-    Stored(Arc<Stored>),
-    /// Of a head that no file has been made of. The builder is there until the segment is sealed.
-    Rolled(Arc<Segment>, Closed, Option<Box<SegmentBuilder>>),
-}
-
-impl Part {
-    fn base_seq(&self) -> u64 {
-        match self {
-            Self::Stored(stored) => stored.summary().base_seq,
-            Self::Rolled(segment, ..) => segment.base_seq,
-        }
-    }
-
-    fn end_seq(&self) -> u64 {
-        match self {
-            Self::Stored(stored) => stored.summary().base_seq + stored.summary().rows as u64,
-            Self::Rolled(segment, closed, _) => segment.base_seq + closed.rows as u64,
-        }
-    }
-
-    fn timestamps(&self) -> (i64, i64) {
-        match self {
-            Self::Stored(stored) => (
-                stored.summary().min_timestamp,
-                stored.summary().max_timestamp,
-            ),
-            Self::Rolled(_, closed, _) => (closed.min_timestamp, closed.max_timestamp),
-        }
-    }
-
-    fn last_append(&self) -> i64 {
-        match self {
-            Self::Stored(stored) => stored.summary().last_append,
-            Self::Rolled(_, closed, _) => closed.last_append,
-        }
-    }
-
-    fn slot(&self) -> Slot {
-        match self {
-            Self::Stored(stored) => Slot::File(Arc::clone(stored) as Arc<dyn StoredSegment>),
-            Self::Rolled(segment, ..) => Slot::Memory(Arc::clone(segment)),
         }
     }
 }
@@ -221,121 +173,6 @@ pub(crate) fn open(options: StoreOptions, disk: &DiskOptions) -> Result<Opened, 
     holes.iter().for_each(|hole| losses.push(*hole));
     let shared = Arc::new(Shared::resume(options, offset_ns, losses));
     opened.take_over(shared, parts, open_head, &holes, durability, lock)
-}
-
-/// Files that a dead writer had not put in place yet.
-fn remove_unfinished(directory: &Directory) {
-    for name in directory.names().unwrap_or_default() {
-        if name.ends_with(".new") {
-            let _ = directory.remove(&directory.file(&name));
-        }
-    }
-}
-
-fn stored_parts(directory: &Directory, arrows: &[u64]) -> Vec<Part> {
-    let mut parts = Vec::new();
-    for base_seq in arrows {
-        if let Ok(Some(stored)) = Stored::open(directory, *base_seq) {
-            stored.restore_index();
-            parts.push(Part::Stored(Arc::new(stored)));
-        }
-    }
-    parts
-}
-
-/// Segments whose heads no file has been made of. Heads that are of no use are removed.
-fn rolled_parts(
-    directory: &Directory,
-    basis: &Basis,
-    heads: &[u64],
-    parts: &mut Vec<Part>,
-) -> Result<(), Error> {
-    let commit = &basis.commit;
-    for base_seq in heads {
-        let is_stored = parts.iter().any(|part| part.base_seq() == *base_seq);
-        let is_open = commit.head == Some(*base_seq);
-        // After a power loss only heads older than the one that was synced last are known to be whole.
-        let is_counted = if basis.lost_power {
-            commit.head.is_some_and(|head| *base_seq <= head)
-        } else {
-            is_open || *base_seq < commit.next_seq
-        };
-        if is_stored || !is_counted {
-            let _ = directory.remove(&directory.segment_file(*base_seq, Kind::Head));
-            continue;
-        }
-        if is_open && !basis.lost_power {
-            continue;
-        }
-        parts.extend(rolled_part(
-            directory,
-            *base_seq,
-            is_open.then_some(commit),
-        )?);
-    }
-    Ok(())
-}
-
-/// A head with the rows that count; none when it is not there or damaged. That the system refuses is an error: the rows
-/// are there.
-fn resumed(
-    directory: &Directory,
-    base_seq: u64,
-    rows: usize,
-    entries: &[usize; DictionaryColumn::COUNT],
-) -> Result<Option<(Head, SegmentBuilder)>, Error> {
-    let Ok(head) = Head::open(directory, base_seq, true) else {
-        return Ok(None);
-    };
-    match head.resume(rows, entries) {
-        Ok(builder) => Ok(Some((head, builder))),
-        Err(error) if error.code == ErrorCode::CorruptRecording => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// A head as a sealed segment: up to a commit, or to where it was closed.
-fn rolled_part(
-    directory: &Directory,
-    base_seq: u64,
-    open: Option<&Commit>,
-) -> Result<Option<Part>, Error> {
-    let closed = match open {
-        Some(commit) => Some(Closed {
-            rows: usize::try_from(commit.rows).unwrap_or(usize::MAX),
-            entries: commit.entries,
-            in_time_order: commit.in_time_order,
-            min_timestamp: commit.min_timestamp,
-            max_timestamp: commit.max_timestamp,
-            last_append: commit.timestamp,
-        }),
-        None => {
-            let head = Head::open(directory, base_seq, true);
-            head.ok().and_then(|head| head.closed())
-        }
-    };
-    let Some(closed) = closed.filter(|closed| closed.rows > 0) else {
-        return Ok(None);
-    };
-    let entries = closed.entries.map(|entries| entries as usize);
-    let found = resumed(directory, base_seq, closed.rows, &entries)?;
-    Ok(found.map(|(_, builder)| {
-        let segment = Arc::clone(builder.segment());
-        Part::Rolled(segment, closed, Some(Box::new(builder)))
-    }))
-}
-
-/// Segments that retention had evicted, when their files were still to be removed.
-fn remove_evicted(directory: &Directory, parts: &mut Vec<Part>, evicted: Option<LossRange>) {
-    parts.retain(|part| {
-        let base_seq = part.base_seq();
-        let stays = evicted.is_none_or(|evicted| part.end_seq().saturating_sub(1) > evicted.last);
-        if !stays {
-            let _ = Stored::remove(directory, base_seq);
-            let _ = directory.remove(&directory.segment_file(base_seq, Kind::Head));
-        }
-        stays
-    });
 }
 
 fn read_losses(directory: &Directory, commit: &Commit) -> LossLog {
