@@ -150,6 +150,12 @@ impl Dictionary {
         *lock(&self.prefix) = Some(Prefix { codes, len });
     }
 
+    /// Bytes of all strings that a reader may see now.
+    pub fn text_bytes(&self) -> usize {
+        let len = self.len();
+        self.offsets.slice(len + 1)[len] as usize
+    }
+
     /// Offsets and bytes of the first `len` entries, for Arrow.
     pub fn areas(&self) -> (&Arc<Area<i32>>, &Arc<Area<u8>>) {
         (&self.offsets, &self.bytes)
@@ -272,19 +278,9 @@ impl DictionaryBuilder {
         self.len() == 0
     }
 
-    /// The text of a code that [`DictionaryBuilder::intern`] has given; of any other code an empty one.
-    pub fn text(&self, code: i32) -> &str {
-        let offset = |index: usize| self.offsets.written().get(index).copied();
-        let range = usize::try_from(code).ok().and_then(|code| {
-            let (start, end) = (offset(code)?, offset(code + 1)?);
-            self.bytes.written().get(start as usize..end as usize)
-        });
-        range.map_or("", |bytes| std::str::from_utf8(bytes).unwrap_or_default())
-    }
-
     /// Whether all strings of another dictionary fit, known ones or not.
-    pub fn reserve_for(&mut self, other: &Self) -> bool {
-        self.offsets.reserve(other.len()) && self.bytes.reserve(other.bytes.len())
+    pub fn reserve_for(&mut self, other: &Dictionary) -> bool {
+        self.offsets.reserve(other.len()) && self.bytes.reserve(other.text_bytes())
     }
 
     /// Bytes of all strings.

@@ -1,5 +1,6 @@
 //! What a log on disk does beside what a log in memory does.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::columns::DictionaryColumn;
@@ -77,8 +78,23 @@ pub trait Journal: Send {
     /// Makes everything up to here outlive the process. Rows must not be visible before.
     fn commit(&mut self, position: &Position);
 
-    /// Segments that have become files since this was last asked; they replace those of the same base.
+    /// Segments that have become files since this was last asked, or are other files than before; they replace those of the
+    /// same base and rows.
     fn take_stored(&mut self) -> Vec<Slot>;
+
+    /// The log uses a segment that [`Journal::take_stored`] gave.
+    fn uses(&mut self, slot: &Slot);
+
+    /// Has some of the log's segments merged in the background, if that is worth it.
+    fn merge_small(&mut self, segments: &[Slot]);
+
+    /// Puts a segment in place of those that it has been merged of, if there is one and all of these are still there; gives
+    /// where they were. What they take up on the disk is given back later.
+    fn take_merged(&mut self, segments: &mut Vec<Slot>) -> Option<Range<usize>>;
+
+    /// From now on [`Journal::take_merged`] waits for what is being merged, as far as it is worth waiting for, and nothing else
+    /// is begun.
+    fn end_merging(&mut self);
 
     /// A segment in a file has got an index in memory, which is to be written down.
     fn indexed(&mut self, slot: &Slot);

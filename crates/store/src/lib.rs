@@ -19,6 +19,7 @@ pub mod area;
 pub mod arrow_view;
 pub mod clock;
 pub mod columns;
+pub mod compaction;
 pub mod context;
 pub mod dictionary;
 #[cfg(all(unix, not(loom)))]

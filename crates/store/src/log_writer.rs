@@ -423,7 +423,9 @@ impl LogWriter {
             checked_below,
         } = staged;
         let unchecked = self.segments.iter().rev();
-        for slot in unchecked.take_while(|slot| slot.base_seq() >= checked_below) {
+        // By its end: it may have been merged with some before it that have been checked.
+        let is_unchecked = |slot: &&Slot| slot.end_seq().is_none_or(|end| end > checked_below);
+        for slot in unchecked.take_while(is_unchecked) {
             if let Some(segment) = slot.segment() {
                 given.check_segment(segment)?;
             }
@@ -432,7 +434,7 @@ impl LogWriter {
         let rows: usize = segments.iter().map(SegmentBuilder::rows).sum();
         self.keep_import_numbers(&segments);
         match <[SegmentBuilder; 1]>::try_from(segments) {
-            Ok([one]) if one.is_small() => self.append_small(&one)?,
+            Ok([one]) if one.is_small() => self.append_small(one)?,
             Ok([one]) => self.append_segments(vec![one])?,
             Err(segments) => self.append_segments(segments)?,
         }
@@ -455,16 +457,18 @@ impl LogWriter {
     }
 
     /// Appends a few rows to the open segment, or to the next one if they do not fit.
-    fn append_small(&mut self, rows: &SegmentBuilder) -> Result<(), Error> {
-        if self.builder.append_all(rows) {
+    fn append_small(&mut self, mut rows: SegmentBuilder) -> Result<(), Error> {
+        rows.publish();
+        let (segment, count) = (Arc::clone(rows.segment()), rows.rows());
+        if self.builder.append_all(&segment, count) {
             return Ok(());
         }
         self.roll(0)?;
-        if self.builder.append_all(rows) {
+        if self.builder.append_all(&segment, count) {
             return Ok(());
         }
         self.roll(rows.text_bytes_max())?;
-        if self.builder.append_all(rows) {
+        if self.builder.append_all(&segment, count) {
             Ok(())
         } else {
             Err(Error::resource_exhausted(
@@ -819,6 +823,10 @@ impl LogWriter {
             let _ = self.roll(0);
         }
         self.commit();
+        if let Some(journal) = &mut self.journal {
+            journal.end_merging();
+        }
+        self.take_merged();
         if let Some(journal) = &mut self.journal {
             journal.close();
         }

@@ -28,6 +28,11 @@ impl TextColumn {
         let (start, end) = (offsets[index] as usize, offsets[index + 1] as usize);
         std::str::from_utf8(&self.bytes.slice(end)[start..]).unwrap_or_default()
     }
+
+    /// Bytes of the first `texts` texts, all of them published.
+    pub(crate) fn text_bytes(&self, texts: usize) -> usize {
+        self.offsets.slice(texts + 1)[texts] as usize
+    }
 }
 
 /// The column memory of a segment, in the layout of the public Arrow schema.
@@ -60,6 +65,13 @@ pub struct Columns {
     pub data: TextColumn,
     /// By [`NullableColumn`].
     pub validity: [Arc<Validity>; NullableColumn::COUNT],
+}
+
+impl Columns {
+    /// Tags of the first `rows` rows together, all of them published.
+    pub(crate) fn tag_entries(&self, rows: usize) -> usize {
+        self.tag_offsets.slice(rows + 1)[rows] as usize
+    }
 }
 
 /// Which sequence numbers of one producer a sealed segment holds; a producer's rows are in order, so an id

@@ -133,12 +133,6 @@ impl TextWriter {
         self.offsets.push(self.bytes.len() as i32);
     }
 
-    fn text(&self, index: usize) -> &str {
-        let offsets = self.offsets.written();
-        let (start, end) = (offsets[index] as usize, offsets[index + 1] as usize);
-        std::str::from_utf8(&self.bytes.written()[start..end]).unwrap_or_default()
-    }
-
     fn publish(&mut self) {
         self.bytes.publish();
         self.offsets.publish();

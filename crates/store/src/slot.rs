@@ -112,6 +112,11 @@ impl Slot {
         }
     }
 
+    /// Position behind the last row; none while the segment is open.
+    pub fn end_seq(&self) -> Option<u64> {
+        Some(self.base_seq() + self.sealed_rows()? as u64)
+    }
+
     /// The segment itself; none when it is damaged.
     pub fn segment(&self) -> Option<&Arc<Segment>> {
         match self {

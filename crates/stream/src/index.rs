@@ -1,7 +1,7 @@
 //! Finds the subscriptions that may want a row by the row's values, so that a thousand of them cost little more than one.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use kinescope_query::bitmap::Bitmap;
 use kinescope_query::evaluate::{Rows, retain};
@@ -31,8 +31,8 @@ struct ColumnIndex {
     groups: Vec<Group>,
     /// By code of the segment: an index into `groups`, or [`NOBODY`].
     table: Vec<u32>,
-    /// `base_seq` of the segment that `table` is of.
-    table_of: Option<u64>,
+    /// The segment that `table` is of. Not its base: what segments are merged into has that of the first, and other codes.
+    table_of: Weak<Segment>,
     /// Groups with rows in the current look.
     hit: Vec<u32>,
 }
@@ -85,7 +85,7 @@ impl KeyIndex {
     pub(crate) fn find(
         &mut self,
         wanting: &[Wanting],
-        segment: &Segment,
+        segment: &Arc<Segment>,
         rows: usize,
     ) -> Vec<Found> {
         let mut candidates: Vec<Vec<u32>> = wanting.iter().map(|_| Vec::new()).collect();
@@ -162,7 +162,7 @@ impl ColumnIndex {
             group_of: HashMap::new(),
             groups: Vec::new(),
             table: Vec::new(),
-            table_of: None,
+            table_of: Weak::new(),
             hit: Vec::new(),
         }
     }
@@ -178,7 +178,7 @@ impl ColumnIndex {
     }
 
     /// Gives each group its rows.
-    fn look(&mut self, segment: &Segment, rows: std::ops::Range<usize>) {
+    fn look(&mut self, segment: &Arc<Segment>, rows: std::ops::Range<usize>) {
         for group in self.hit.drain(..) {
             self.groups[group as usize].rows.clear();
         }
@@ -206,10 +206,10 @@ impl ColumnIndex {
     }
 
     /// Looks up texts that the segment's dictionary has got since.
-    fn extend_table(&mut self, segment: &Segment) {
-        if self.table_of != Some(segment.base_seq) {
+    fn extend_table(&mut self, segment: &Arc<Segment>) {
+        if !std::ptr::eq(self.table_of.as_ptr(), Arc::as_ptr(segment)) {
             self.table.clear();
-            self.table_of = Some(segment.base_seq);
+            self.table_of = Arc::downgrade(segment);
         }
         let dictionary = &segment.columns.dictionaries[self.column as usize];
         for code in self.table.len()..dictionary.len() {

@@ -1,6 +1,7 @@
 //! Keeps a log on disk while it is written.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -8,11 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::commit::{Appended, Commit, State};
+use super::compactor::{Compactor, place_of};
 use super::contexts::ContextFile;
 use super::directory::{Directory, Kind, random};
 use super::durable::Durable;
 use super::head::{Closed, Head};
 use super::losses::{LossFile, remove_others};
+use super::placement::Placement;
 use super::sealer::{Job, Sealer, Stranded};
 use super::sequences::Sequences;
 use super::session::Session;
@@ -45,6 +48,7 @@ pub(crate) struct DiskJournal {
     /// Heads whose segments are not yet files, by base; the last may be open.
     pub(crate) heads: BTreeMap<u64, Arc<Head>>,
     pub(crate) sealer: Sealer,
+    pub(crate) compactor: Compactor,
     /// Bytes of the files of each sealed segment, by base.
     pub(crate) file_bytes: HashMap<u64, u64>,
     /// Of all of them.
@@ -335,9 +339,6 @@ impl Journal for DiskJournal {
         for slot in &stored {
             let base_seq = slot.base_seq();
             self.commit.list_version += 1;
-            if let Slot::File(file) = slot {
-                self.count_file(base_seq, file.disk_bytes());
-            }
             if self.heads.remove(&base_seq).is_some() {
                 let path = self.directory.segment_file(base_seq, Kind::Head);
                 self.after_commit.push(Job::Remove(path));
@@ -345,6 +346,37 @@ impl Journal for DiskJournal {
             }
         }
         stored
+    }
+
+    fn uses(&mut self, slot: &Slot) {
+        if let Slot::File(file) = slot {
+            self.count_file(slot.base_seq(), file.disk_bytes());
+        }
+    }
+
+    fn merge_small(&mut self, segments: &[Slot]) {
+        let version = self.commit.list_version;
+        self.compactor
+            .start(segments, version, &self.directory, &self.shared);
+    }
+
+    fn take_merged(&mut self, segments: &mut Vec<Slot>) -> Option<Range<usize>> {
+        let merged = self.compactor.finished()?;
+        // Retention may have been faster: then the new files go, with what tells of them.
+        let run = place_of(segments, &merged.parts)?;
+        for part in &merged.parts {
+            self.count_file(part.base_seq, 0);
+        }
+        let slot = Slot::File(Arc::clone(&merged.stored) as Arc<dyn StoredSegment>);
+        self.uses(&slot);
+        segments.splice(run.clone(), [slot]);
+        // Behind everything that the sealer has been told of the parts, and before what it is told of the merged segment.
+        self.sealer.send(Job::Place(Box::new(Placement(merged))));
+        Some(run)
+    }
+
+    fn end_merging(&mut self) {
+        self.compactor.end();
     }
 
     fn indexed(&mut self, slot: &Slot) {
@@ -416,6 +448,7 @@ impl Journal for DiskJournal {
         let unsaved = &self.shared.counters.unsaved;
         unsaved.store(open + sealed, Ordering::Release);
         for slot in self.take_stored() {
+            self.uses(&slot);
             let head: PathBuf = self.directory.segment_file(slot.base_seq(), Kind::Head);
             let _ = self.directory.remove(&head);
         }

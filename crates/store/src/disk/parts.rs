@@ -163,6 +163,41 @@ fn rolled_part(
     }))
 }
 
+/// Parts without those whose rows another one before them has, and where the log ends with them. Who merges small
+/// segments removes their files last, and may have been stopped before: they go now, if the other one is whole.
+pub(super) fn without_covered(directory: &Directory, parts: Vec<Part>) -> (Vec<Part>, u64) {
+    let mut kept: Vec<Part> = Vec::with_capacity(parts.len());
+    let mut end = 0;
+    let mut is_whole = None;
+    for part in parts {
+        if part.base_seq() >= end {
+            end = part.end_seq();
+            is_whole = None;
+            kept.push(part);
+        } else if let Some(Part::Stored(covering)) = kept.last()
+            && part.end_seq() <= end
+            && *is_whole.get_or_insert_with(|| covering.load(true).is_ok())
+        {
+            let _ = Stored::remove(directory, part.base_seq());
+            let _ = directory.remove(&directory.segment_file(part.base_seq(), Kind::Head));
+        }
+    }
+    (kept, end)
+}
+
+/// Indexes of files that have been removed: that comes first.
+pub(super) fn remove_left_indexes(directory: &Directory) {
+    let bases = |kind| directory.bases(kind);
+    let (Ok(indexes), Ok(arrows)) = (bases(Kind::Index), bases(Kind::Arrow)) else {
+        return;
+    };
+    for base_seq in indexes {
+        if arrows.binary_search(&base_seq).is_err() {
+            let _ = directory.remove(&directory.segment_file(base_seq, Kind::Index));
+        }
+    }
+}
+
 /// Segments that retention had evicted, when their files were still to be removed.
 pub(super) fn remove_evicted(
     directory: &Directory,

@@ -10,6 +10,7 @@ use crossbeam_channel::Receiver;
 use kinescope_ring::{Definitions, Ring};
 
 use super::commit::{Commit, NUMBER_LIMIT, State};
+use super::compactor::Compactor;
 use super::contexts;
 use super::directory::{Directory, Kind, Probe, boot_id, make, wall_now_ns};
 use super::disk_journal::{Begin, DiskJournal, Handles, STRANDED_MAX_BYTES};
@@ -17,7 +18,10 @@ use super::durable::{Durable, DurableFile};
 use super::head::Head;
 use super::lock::Lock;
 use super::losses::{self, LossFile};
-use super::parts::{Part, remove_evicted, remove_unfinished, resumed, rolled_parts, stored_parts};
+use super::parts::{
+    Part, remove_evicted, remove_left_indexes, remove_unfinished, resumed, rolled_parts,
+    stored_parts, without_covered,
+};
 use super::sealer::Sealer;
 use super::sequences::{SEQUENCE_JUMP, Sequences};
 use super::session::{Remains, remove_orphans};
@@ -133,15 +137,8 @@ pub(crate) fn open(options: StoreOptions, disk: &DiskOptions) -> Result<Opened, 
     }
     rolled_parts(&directory, &basis, &heads, &mut parts)?;
     parts.sort_by_key(Part::base_seq);
-    // Overlapping parts are of no writer of ours; the first of them counts.
-    let mut end = 0;
-    parts.retain(|part| {
-        let follows = part.base_seq() >= end;
-        if follows {
-            end = part.end_seq();
-        }
-        follows
-    });
+    let (mut parts, end) = without_covered(&directory, parts);
+    remove_left_indexes(&directory);
     let next_seq = if basis.lost_power {
         end.max(basis.seq_bound).max(basis.commit.next_seq)
     } else {
@@ -337,6 +334,7 @@ impl Opening {
             sequences,
             heads: BTreeMap::new(),
             sealer,
+            compactor: Compactor::default(),
             sealed_bytes: file_bytes.values().sum(),
             file_bytes,
             live: None,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use super::directory::Directory;
+use super::placement::Placement;
 use super::stored::Stored;
 use crate::error::Error;
 use crate::segment::Segment;
@@ -32,6 +33,8 @@ pub(crate) enum Job {
     },
     /// Write down the index that a segment in a file has in memory.
     Index(Arc<dyn StoredSegment>),
+    /// Have the files of a merged segment take the place of others, of which the log makes no use any more.
+    Place(Box<Placement>),
     /// A file is of no use any more.
     Remove(PathBuf),
     /// A segment's files are of no use any more.
@@ -112,6 +115,7 @@ impl Sealer {
             sync,
             done: Arc::clone(&done),
             waiting: Vec::new(),
+            placing: Vec::new(),
         };
         let thread = thread::Builder::new()
             .name("kinescope-sealer".to_owned())
@@ -154,12 +158,14 @@ struct Worker {
     done: Arc<Done>,
     /// Segments for which there was no space, the oldest first.
     waiting: Vec<(Arc<Segment>, i64, Stranded)>,
+    /// Merged segments whose files are not all in place.
+    placing: Vec<Placement>,
 }
 
 impl Worker {
     fn run(mut self, jobs: &Receiver<Job>) {
         loop {
-            let job = if self.waiting.is_empty() {
+            let job = if self.is_done() {
                 jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
             } else {
                 jobs.recv_timeout(RETRY)
@@ -173,15 +179,34 @@ impl Worker {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            self.seal_waiting();
+            self.work();
         }
         for _ in 0..LAST_ATTEMPTS {
-            self.seal_waiting();
-            if self.waiting.is_empty() {
+            self.work();
+            if self.is_done() {
                 break;
             }
             thread::sleep(RETRY);
         }
+    }
+
+    fn is_done(&self) -> bool {
+        self.waiting.is_empty() && self.placing.is_empty()
+    }
+
+    /// Does everything that was asked for, as far as it can be done now.
+    fn work(&mut self) {
+        self.seal_waiting();
+        let done = &self.done;
+        let directory = &self.directory;
+        self.placing.retain_mut(|placement| {
+            let placed = placement.run(directory);
+            if placed.is_ok() {
+                // Others that follow the recording are to look at the list.
+                done.push(placement.stored());
+            }
+            placed.is_err()
+        });
     }
 
     fn take(&mut self, job: Job) {
@@ -197,18 +222,20 @@ impl Worker {
                     self.done.push(stored);
                 }
             }
+            Job::Place(placement) => self.placing.push(*placement),
             Job::Remove(path) => {
                 let _ = self.directory.remove(&path);
             }
             Job::RemoveSegment(base_seq) => {
-                self.forget(base_seq);
-                let _ = Stored::remove(&self.directory, base_seq);
+                for base_seq in self.forget(base_seq) {
+                    let _ = Stored::remove(&self.directory, base_seq);
+                }
             }
         }
     }
 
-    /// Retention was faster.
-    fn forget(&mut self, base_seq: u64) {
+    /// Retention was faster. Gives the bases of the files that the segment's rows may be in.
+    fn forget(&mut self, base_seq: u64) -> Vec<u64> {
         let done = &self.done;
         self.waiting.retain(|(segment, _, stranded)| {
             let stays = segment.base_seq != base_seq;
@@ -217,6 +244,13 @@ impl Worker {
             }
             stays
         });
+        let is_of = |placement: &mut Placement| placement.base_seq() == base_seq;
+        let placing: Vec<Placement> = self.placing.extract_if(.., is_of).collect();
+        let bases: Vec<u64> = placing.iter().flat_map(Placement::bases).collect();
+        match bases.is_empty() {
+            true => vec![base_seq],
+            false => bases,
+        }
     }
 
     fn seal_waiting(&mut self) {

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use rustix::fs::{FallocateFlags, fallocate};
@@ -12,6 +11,7 @@ use rustix::io::Errno;
 use super::arrow_file;
 use super::directory::{Directory, Kind};
 use super::index_file::{Index, IndexFile};
+use super::unplaced::Unplaced;
 use crate::error::Error;
 use crate::index::SegmentIndex;
 use crate::mapping::FileMap;
@@ -25,13 +25,6 @@ use crate::sync::AtomicUsize;
 const WRITE_BYTES: usize = 1 << 18;
 /// Attempts to open a file that is replaced meanwhile.
 const LOOKS: u32 = 5;
-
-/// Where a file is written that is not in place yet.
-fn unfinished(directory: &Directory, base_seq: u64, kind: Kind) -> PathBuf {
-    let mut path = directory.segment_file(base_seq, kind).into_os_string();
-    path.push(".new");
-    path.into()
-}
 
 /// Has a file given blocks for so many bytes, where the file system can be asked.
 fn reserve(file: &File, len: u64) -> io::Result<()> {
@@ -69,38 +62,42 @@ impl Stored {
         last_append: i64,
         sync: bool,
     ) -> Result<Self, Error> {
-        let written = Self::write_files(directory, segment, last_append, sync);
-        if written.is_err() {
-            // The disk may be full of just these.
-            for kind in [Kind::Arrow, Kind::Index] {
-                let _ = std::fs::remove_file(unfinished(directory, segment.base_seq, kind));
-            }
+        let failed = |error: io::Error| Error::io("a sealed segment", &error);
+        let mut files = Unplaced::new(directory, segment.base_seq, ".new");
+        let stored = Self::write_unplaced(directory, segment, last_append, sync, &files)?;
+        files
+            .place(Kind::Index, "seal.rename-index")
+            .and_then(|()| files.place(Kind::Arrow, "seal.rename-arrow"))
+            .map_err(failed)?;
+        if sync {
+            directory.sync().map_err(failed)?;
         }
-        written
+        Ok(stored)
     }
 
-    fn write_files(
+    /// Writes a sealed segment's files, with its index if it has one, and does not put them in place.
+    ///
+    /// # Errors
+    /// `IO`.
+    pub(super) fn write_unplaced(
         directory: &Directory,
         segment: &Segment,
         last_append: i64,
         sync: bool,
+        files: &Unplaced,
     ) -> Result<Self, Error> {
         let failed = |error: io::Error| Error::io("a sealed segment", &error);
         let sealed = segment
             .sealed()
             .ok_or_else(|| Error::corrupt("a segment that is still open"))?;
         let base_seq = segment.base_seq;
-        let arrow = directory.segment_file(base_seq, Kind::Arrow);
-        let index_path = directory.segment_file(base_seq, Kind::Index);
-        let new_arrow = unfinished(directory, base_seq, Kind::Arrow);
-        let new_index = unfinished(directory, base_seq, Kind::Index);
         directory.step("seal.write").map_err(failed)?;
         let file = File::options()
             .read(true)
             .write(true)
             .create(true)
             .truncate(true)
-            .open(&new_arrow)
+            .open(files.path(Kind::Arrow))
             .map_err(failed)?;
         // A full disk is found out about before the work: segments that wait for space are tried again and again.
         reserve(&file, sealed.used_bytes as u64).map_err(failed)?;
@@ -124,7 +121,7 @@ impl Stored {
             blocks,
         };
         directory.step("seal.index").map_err(failed)?;
-        let index_file = File::create(&new_index).map_err(failed)?;
+        let index_file = File::create(files.path(Kind::Index)).map_err(failed)?;
         let index_bytes = index
             .write(directory.id(), segment.index(), &index_file)
             .map_err(failed)?;
@@ -133,13 +130,6 @@ impl Stored {
             file.sync_data()
                 .and_then(|()| index_file.sync_data())
                 .map_err(failed)?;
-        }
-        directory.step("seal.rename-index").map_err(failed)?;
-        std::fs::rename(&new_index, &index_path).map_err(failed)?;
-        directory.step("seal.rename-arrow").map_err(failed)?;
-        std::fs::rename(&new_arrow, &arrow).map_err(failed)?;
-        if sync {
-            directory.sync().map_err(failed)?;
         }
         let stored = Self::over(directory, index, file, Some(index_bytes)).map_err(failed)?;
         Ok(Self {
@@ -242,6 +232,9 @@ impl Stored {
     /// Puts a new index file in place; gives its length.
     fn replace_index(&self, queries: Option<&SegmentIndex>, sync: bool) -> io::Result<u64> {
         let base_seq = self.index.summary.base_seq;
+        if !self.is_in_place()? {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         let path = self.directory.segment_file(base_seq, Kind::Index);
         let new = path.with_extension("index.new");
         self.directory.step("index.write")?;
@@ -316,6 +309,32 @@ impl Stored {
         let _ = self.segment.set(Some(Arc::new(segment)));
         self.indexed_segment(names);
         Ok(())
+    }
+
+    /// Maps files that are not in place yet, and checks everything in them.
+    ///
+    /// # Errors
+    /// As [`Stored::load`]; `CORRUPT_RECORDING` for an index that is not what was written.
+    pub(super) fn map_unplaced(&self, files: &Unplaced, names: &Names) -> Result<(), Error> {
+        let segment = self.load(true)?;
+        let base_seq = self.index.summary.base_seq;
+        let file = IndexFile::open(&files.path(Kind::Index), self.directory.id(), base_seq);
+        let file = file.map_err(|error| Error::io("the index of a sealed segment", &error))?;
+        let index = file.and_then(|file| file.queries(&self.index, &segment, names));
+        let index = index.ok_or_else(|| Error::corrupt("an index that is not what was written"))?;
+        // Nobody else has seen any of it, so the cells are empty.
+        let _ = segment.index.set(Arc::new(index));
+        let _ = self.segment.set(Some(Arc::new(segment)));
+        let _ = self.looked.set(());
+        Ok(())
+    }
+
+    /// Whether the .arrow file in place is this one, and not one that has taken its place.
+    fn is_in_place(&self) -> io::Result<bool> {
+        let path = self
+            .directory
+            .segment_file(self.index.summary.base_seq, Kind::Arrow);
+        Ok(std::fs::metadata(path)?.ino() == self.file.metadata()?.ino())
     }
 
     /// Removes the files of a segment.

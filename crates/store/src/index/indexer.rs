@@ -178,7 +178,9 @@ pub(crate) fn give(slot: &Slot, index: &Arc<SegmentIndex>) -> bool {
     let Slot::File(stored) = slot else {
         return false;
     };
-    let segment = stored.loaded();
+    // What it was built for may have been merged with others since.
+    let has_rows = stored.summary().rows == index.rows();
+    let segment = stored.loaded().filter(|_| has_rows);
     segment.is_some_and(|segment| segment.index.set(Arc::clone(index)).is_ok())
 }
 

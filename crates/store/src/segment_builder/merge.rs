@@ -1,13 +1,16 @@
-//! Puts rows that were gathered aside into the log: as a segment of their own, or behind the rows of another.
+//! Puts rows that are in one segment into another: those that were gathered aside, and those of small files.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{SegmentBuilder, TextWriter};
+use arrow_buffer::ArrowNativeType;
+
+use super::{SegmentBuilder, SegmentLimits, TextWriter};
+use crate::area::Area;
 use crate::columns::{DictionaryColumn, NullableColumn};
 use crate::dictionary::DictionaryBuilder;
 use crate::row::{RowCodes, RowValues, SiteCodes, Tag};
-use crate::segment::ProducerRange;
+use crate::segment::{Columns, ProducerRange, Segment, TextColumn};
 
 /// Up to so many rows and bytes of text are appended to the open segment: it takes the writer little longer than one
 /// turn at the rings, while a segment of its own for every small import would make many small ones.
@@ -68,34 +71,40 @@ impl SegmentBuilder {
         dictionaries.fold(texts.max(self.tag_keys.texts()), usize::max)
     }
 
-    /// Whether all rows of another segment fit, after the file behind the columns, if any, has been given blocks for them.
-    pub fn reserve_for(&mut self, other: &Self) -> bool {
-        let text =
-            |own: &mut TextWriter, its: &TextWriter| own.reserve(its.texts(), its.bytes.len());
-        self.reserve_rows(other.rows)
-            && text(&mut self.data, &other.data)
-            && text(&mut self.tag_keys, &other.tag_keys)
-            && text(&mut self.tag_values, &other.tag_values)
-            && std::iter::zip(&mut self.dictionaries, &other.dictionaries)
+    /// Whether the rows of another segment fit, after the file behind the columns, if any, has been given blocks for them.
+    fn reserve_for(&mut self, other: &Segment, rows: usize) -> bool {
+        let columns = &other.columns;
+        let entries = columns.tag_entries(rows);
+        let text = |own: &mut TextWriter, its: &TextColumn, texts: usize| {
+            own.reserve(texts, its.text_bytes(texts))
+        };
+        self.reserve_rows(rows)
+            && text(&mut self.data, &columns.data, rows)
+            && text(&mut self.tag_keys, &columns.tag_keys, entries)
+            && text(&mut self.tag_values, &columns.tag_values, entries)
+            && std::iter::zip(&mut self.dictionaries, &columns.dictionaries)
                 .all(|(own, its)| own.reserve_for(its))
     }
 
-    /// Appends all rows of another segment; false, and no row appended, when they do not fit.
-    pub fn append_all(&mut self, other: &Self) -> bool {
-        if !self.reserve_for(other) {
-            return false;
-        }
-        // There is room for all of it, so that no row is refused below.
+    /// Appends the first rows of another segment, all of them published; false, and no row appended, when they do not fit.
+    pub fn append_all(&mut self, other: &Segment, rows: usize) -> bool {
+        // There is room for all of it, so that no row is refused then.
+        self.reserve_for(other, rows) && self.append_rows(other, rows)
+    }
+
+    /// As [`SegmentBuilder::append_all`], but when some rows do not fit, those before them are appended.
+    pub fn append_rows(&mut self, other: &Segment, rows: usize) -> bool {
+        let dictionaries = &other.columns.dictionaries;
         let mut known: [Vec<Option<i32>>; DictionaryColumn::COUNT] =
-            std::array::from_fn(|column| vec![None; other.dictionaries[column].len()]);
-        for row in 0..other.rows {
-            let tags = other.tags_of(row);
-            let values = other.values_of(row, tags.as_deref());
-            let codes = other.codes_of(row);
+            std::array::from_fn(|column| vec![None; dictionaries[column].len()]);
+        for row in 0..rows {
+            let tags = tags_of(other, row);
+            let values = values_of(other, row, tags.as_deref());
+            let codes = codes_of(other, row);
             let Some(codes) = codes.map(|column, code| {
                 let slot = known[column as usize].get_mut(code as usize)?;
                 if slot.is_none() {
-                    let text = other.dictionaries[column as usize].text(code);
+                    let text = dictionaries[column as usize].text(code as usize);
                     *slot = self.dictionaries[column as usize].intern(text);
                 }
                 *slot
@@ -108,55 +117,95 @@ impl SegmentBuilder {
         }
         true
     }
+}
 
-    fn valid<T>(&self, column: NullableColumn, row: usize, value: T) -> Option<T> {
-        self.segment.is_valid(column, row).then_some(value)
-    }
-
-    fn tags_of(&self, row: usize) -> Option<Vec<Tag<'_>>> {
-        let offsets = self.tag_offsets.written();
-        let entries = offsets[row] as usize..offsets[row + 1] as usize;
-        let tag = |entry| {
-            let (key, value) = (self.tag_keys.text(entry), self.tag_values.text(entry));
-            (Cow::Borrowed(key), Cow::Borrowed(value))
+impl SegmentLimits {
+    /// For all rows of some sealed segments, and nothing else.
+    pub fn of_all(segments: &[Segment]) -> Self {
+        let sum = |size: &dyn Fn(&Columns, usize) -> usize| -> usize {
+            let rows = |segment: &Segment| segment.sealed().map_or(0, |sealed| sealed.rows);
+            let sizes = segments
+                .iter()
+                .map(|segment| size(&segment.columns, rows(segment)));
+            sizes.sum()
         };
-        let tags = self.valid(NullableColumn::Tags, row, entries)?;
-        Some(tags.map(tag).collect())
-    }
-
-    fn values_of<'a>(&'a self, row: usize, tags: Option<&'a [Tag<'a>]>) -> RowValues<'a> {
-        RowValues {
-            event_id: self.event_id.written()[row],
-            timestamp: self.timestamp.written()[row],
-            wall_time: self.wall_time.written()[row],
-            parent_id: self.valid(NullableColumn::ParentId, row, self.parent_id.written()[row]),
-            arity: self.valid(NullableColumn::Arity, row, self.arity.written()[row]),
-            line: self.valid(NullableColumn::Line, row, self.line.written()[row]),
-            tags,
-            data: self.valid(NullableColumn::Data, row, self.data.text(row)),
+        let dictionary_bytes = |column: usize| {
+            sum(&|columns, _| {
+                let dictionary = &columns.dictionaries[column];
+                dictionary.text_bytes()
+            })
+        };
+        let key_bytes =
+            sum(&|columns, rows| columns.tag_keys.text_bytes(columns.tag_entries(rows)));
+        let value_bytes =
+            sum(&|columns, rows| columns.tag_values.text_bytes(columns.tag_entries(rows)));
+        Self {
+            rows: sum(&|_, rows| rows),
+            data_bytes: sum(&|columns, rows| columns.data.text_bytes(rows)),
+            dictionary_bytes: (0..DictionaryColumn::COUNT)
+                .map(dictionary_bytes)
+                .max()
+                .unwrap_or(0),
+            tag_bytes: key_bytes.max(value_bytes),
+            tag_entries: sum(&|columns, rows| columns.tag_entries(rows)),
         }
     }
+}
 
-    fn codes_of(&self, row: usize) -> RowCodes {
-        let code = |column: DictionaryColumn| self.codes[column as usize].written()[row];
-        RowCodes {
-            event_type: code(DictionaryColumn::EventType),
-            node: code(DictionaryColumn::Node),
-            pid: code(DictionaryColumn::Pid),
-            correlation_id: self.valid(
-                NullableColumn::CorrelationId,
-                row,
-                code(DictionaryColumn::CorrelationId),
-            ),
-            site: SiteCodes {
-                module: self.valid(NullableColumn::Module, row, code(DictionaryColumn::Module)),
-                function: self.valid(
-                    NullableColumn::Function,
-                    row,
-                    code(DictionaryColumn::Function),
-                ),
-                file: self.valid(NullableColumn::File, row, code(DictionaryColumn::File)),
-            },
-        }
+fn valid<T>(of: &Segment, column: NullableColumn, row: usize, value: T) -> Option<T> {
+    of.is_valid(column, row).then_some(value)
+}
+
+fn at<T: Copy + ArrowNativeType>(column: &Area<T>, row: usize) -> T {
+    column.slice(row + 1)[row]
+}
+
+fn tags_of(of: &Segment, row: usize) -> Option<Vec<Tag<'_>>> {
+    let columns = &of.columns;
+    let offsets = columns.tag_offsets.slice(row + 2);
+    let entries = offsets[row] as usize..offsets[row + 1] as usize;
+    let tag = |entry| {
+        let (key, value) = (columns.tag_keys.text(entry), columns.tag_values.text(entry));
+        (Cow::Borrowed(key), Cow::Borrowed(value))
+    };
+    let tags = valid(of, NullableColumn::Tags, row, entries)?;
+    Some(tags.map(tag).collect())
+}
+
+fn values_of<'a>(of: &'a Segment, row: usize, tags: Option<&'a [Tag<'a>]>) -> RowValues<'a> {
+    let columns = &of.columns;
+    RowValues {
+        event_id: at(&columns.event_id, row),
+        timestamp: at(&columns.timestamp, row),
+        wall_time: at(&columns.wall_time, row),
+        parent_id: valid(
+            of,
+            NullableColumn::ParentId,
+            row,
+            at(&columns.parent_id, row),
+        ),
+        arity: valid(of, NullableColumn::Arity, row, at(&columns.arity, row)),
+        line: valid(of, NullableColumn::Line, row, at(&columns.line, row)),
+        tags,
+        data: valid(of, NullableColumn::Data, row, columns.data.text(row)),
+    }
+}
+
+fn codes_of(of: &Segment, row: usize) -> RowCodes {
+    let code = |column: DictionaryColumn| at(&of.columns.codes[column as usize], row);
+    let nullable = |column: DictionaryColumn| match column.nullable() {
+        Some(nulls) => valid(of, nulls, row, code(column)),
+        None => Some(code(column)),
+    };
+    RowCodes {
+        event_type: code(DictionaryColumn::EventType),
+        node: code(DictionaryColumn::Node),
+        pid: code(DictionaryColumn::Pid),
+        correlation_id: nullable(DictionaryColumn::CorrelationId),
+        site: SiteCodes {
+            module: nullable(DictionaryColumn::Module),
+            function: nullable(DictionaryColumn::Function),
+            file: nullable(DictionaryColumn::File),
+        },
     }
 }

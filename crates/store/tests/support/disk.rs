@@ -169,6 +169,23 @@ impl CrashPoints {
         work();
         *armed = Some(Armed { thread, steps });
         drop(armed);
+        self.wait(until)
+    }
+
+    /// Takes an image before the `steps`-th step of a thread from now on, while `work` is done; gives as [`CrashPoints::crash`].
+    pub fn crash_during(
+        &self,
+        thread: &'static str,
+        steps: u32,
+        work: impl FnOnce(),
+        until: impl Fn() -> bool,
+    ) -> Option<&'static str> {
+        *self.points.armed.lock().unwrap() = Some(Armed { thread, steps });
+        work();
+        self.wait(until)
+    }
+
+    fn wait(&self, until: impl Fn() -> bool) -> Option<&'static str> {
         let end = std::time::Instant::now() + PATIENCE;
         let mut fired = self.points.fired.lock().unwrap();
         while fired.is_none() && !until() {
