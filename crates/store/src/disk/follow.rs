@@ -175,8 +175,14 @@ impl Follower {
     fn take(&mut self, commit: Commit) {
         let before = self.seen.replace(commit);
         let is_same_list = before.is_some_and(|before| {
-            before.list_version == commit.list_version && before.head == commit.head
+            before.list_version == commit.list_version
+                && before.head == commit.head
+                && before.session == commit.session
         });
+        if before.is_some_and(|before| before.session != commit.session) {
+            // Who opens a recording anew makes a head of the base of an empty one that is gone.
+            self.open = None;
+        }
         if !is_same_list {
             self.scan(&commit);
         }
