@@ -101,7 +101,7 @@ test('a recording that is opened often has few files, and everyone who reads see
   const again = await open({ path, mode: 'read' })
   for (const scope of [reader, again]) {
     expect(await answers(scope, half)).toEqual(before.answers)
-    expect((await scope.dataAccess.queryEvents({ limit: 0 })).lost.ranges).toEqual([])
+    expect(text((await scope.dataAccess.queryEvents({ limit: 0 })).lost.ranges)).toBe('[]')
     expect((await scope.dataAccess.queryEvents({ limit: 0 })).totalMatches).toBe(total)
   }
   expect(exported(path).slice(0, Number(half))).toEqual(before.exported)

@@ -152,7 +152,9 @@ fn small_segments_become_one_and_all_who_read_see_each_row_once() {
 fn a_recording_that_is_opened_often_and_for_a_moment_has_few_files() {
     let scratch = Scratch::new();
     let mut all = Vec::new();
-    for life in 0..100 {
+    open_on_disk(plain(), scratch.path()).close();
+    let reader = Store::open_to_read(plain(), scratch.path()).unwrap();
+    for life in 1..101 {
         let store = open_on_disk(later(plain(), life), scratch.path());
         let (mut writer, _ring) = producer(&store, "thread");
         record(&store, &mut writer, all.len(), 2);
@@ -167,7 +169,11 @@ fn a_recording_that_is_opened_often_and_for_a_moment_has_few_files() {
     }
     assert_eq!(all.len(), 200);
     assert_intact(scratch.path(), files(scratch.path(), ".arrow"));
-    let again = open_on_disk(later(plain(), 100), scratch.path());
+    let closed = reader.add_producer("none").unwrap();
+    reader.wait_visible(&closed, 0).unwrap();
+    assert_eq!(log(&reader), all);
+    assert_eq!(reader.shared().lost_between(i64::MIN, i64::MAX), []);
+    let again = open_on_disk(later(plain(), 101), scratch.path());
     assert_eq!(log(&again), all);
     again.close();
 }
@@ -329,6 +335,33 @@ fn what_is_evicted_before_its_files_are_replaced_does_not_come_back() {
 }
 
 #[test]
+fn closing_does_not_wait_for_what_takes_long_and_leaves_nothing_unfinished() {
+    let scratch = Scratch::new();
+    let with = |life| later(options(1 << 20, Retention::default()), life);
+    let mut all = Vec::new();
+    for life in 0..4 {
+        let store = open_on_disk(with(life), scratch.path());
+        assert_eq!(store.snapshot().unwrap().watermark as usize, all.len());
+        let (mut writer, _ring) = producer(&store, "thread");
+        let first = all.len();
+        // More than are waited for, as soon as there are two segments.
+        for chunk in 0..170 {
+            record(&store, &mut writer, first + chunk * 200, 200);
+        }
+        all = log(&store);
+        drop(writer);
+        store.close();
+        assert_eq!(files(scratch.path(), ".new"), 0);
+    }
+    let again = open_on_disk(with(4), scratch.path());
+    assert_eq!(log(&again), all);
+    eventually("one file", || files(scratch.path(), ".arrow") == 1);
+    assert_eq!(log(&again), all);
+    again.close();
+    assert_intact(scratch.path(), 1);
+}
+
+#[test]
 fn segments_that_were_written_at_times_too_far_apart_stay_apart() {
     // Lives of these are a thousand seconds apart; what is merged is of an eighth of the age.
     for (eighth_s, segments) in [(3500, 2), (4500, 1)] {
@@ -370,6 +403,8 @@ proptest! {
         placing in any::<bool>(),
         synced in any::<bool>(),
     ) {
+        // Writing takes fewer steps than putting in place.
+        let steps = if placing { steps } else { steps % 4 };
         let (scratch, crashed) = (Scratch::new(), Scratch::new());
         let all = small_segments(scratch.path(), &lives);
         let points = CrashPoints::new(scratch.path(), crashed.path());
