@@ -2,6 +2,7 @@
  * A pool of workers computes features of every trace of a recording, over the recording's own memory: what goes to a worker is a
  * name, and what comes back are the features. `node examples/worker-pool/main.mjs [events]`
  */
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { open, share } from 'kinescope'
 import { Piscina } from 'piscina'
@@ -14,13 +15,16 @@ const PAGE_EVENTS = 100_000
 const scope = await open({ ring: { bytes: 2 ** 26, overflow: 'block' }, retention: { maxBytes: 2 ** 33 } })
 recordTraces(scope.recorder, EVENTS)
 await scope.flush()
+// Events are indexed behind the recording's back, which would take processors from what is measured.
+while (scope.stats().indexed < scope.stats().stored) await setTimeout(20)
 const { stored, lost } = scope.stats()
 print(`${count(stored)} events recorded, ${count(lost.ring_full)} lost`)
 
 const alone = await timed(() => onThisThread())
 print(`one thread   ${seconds(alone.ms)} for ${count(alone.value.size)} traces`)
 
-const pool = new Piscina({ filename: fileURLToPath(new URL('features.mjs', import.meta.url)) })
+// By default piscina ends a thread as soon as it finds no task waiting, and to start another takes longer than a page does.
+const pool = new Piscina({ filename: fileURLToPath(new URL('features.mjs', import.meta.url)), idleTimeout: 10_000 })
 // The first run also starts the threads.
 await inPool()
 const resident = []
