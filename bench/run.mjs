@@ -17,13 +17,14 @@ import { setUp } from './lib/setup.mjs'
 import { formatTable, HEADING, lineOf } from './lib/table.mjs'
 import { writeEvents } from './query/events-file.mjs'
 import { DISK_PROBES, DISK_ROWS } from './rows/disk.mjs'
+import { HAND_OFF_PROBES, HAND_OFF_ROWS } from './rows/hand-off.mjs'
 import { QUERYING_PROBES, QUERYING_ROWS } from './rows/querying.mjs'
 import { RECORDING_PROBES, RECORDING_ROWS } from './rows/recording.mjs'
 import { STREAMING_PROBES, STREAMING_ROWS } from './rows/streaming.mjs'
 import { WRITING_PROBES, WRITING_ROWS } from './rows/writing.mjs'
 
-const PROBES = { ...RECORDING_PROBES, ...WRITING_PROBES, ...DISK_PROBES, ...QUERYING_PROBES, ...STREAMING_PROBES }
-const ROWS = [...RECORDING_ROWS, ...WRITING_ROWS, ...DISK_ROWS, ...QUERYING_ROWS, ...STREAMING_ROWS]
+const PROBES = { ...RECORDING_PROBES, ...WRITING_PROBES, ...DISK_PROBES, ...QUERYING_PROBES, ...STREAMING_PROBES, ...HAND_OFF_PROBES }
+const ROWS = [...RECORDING_ROWS, ...WRITING_ROWS, ...DISK_ROWS, ...QUERYING_ROWS, ...STREAMING_ROWS, ...HAND_OFF_ROWS]
 
 try {
   const { only, nodes, ...options } = readOptions(process.argv.slice(2))
