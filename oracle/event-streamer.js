@@ -104,6 +104,10 @@ class OracleSubscription {
   #cursor = null
   /** @type {(event: import('../index.js').Event) => boolean} */
   #isStart = () => true
+  /** Whether the start may have been among what retention has taken so far. */
+  #mayBeGone = () => false
+  /** While the start is still to come: everything below has been looked at. */
+  #looked = 0n
   #filterVersion = 1
   /** @type {Gap | undefined} */
   #skip
@@ -161,8 +165,9 @@ class OracleSubscription {
       const [key, name] = startFrom.timestampWall === undefined ? /** @type {const} */ (['timestamp', 'timestampMonotonic']) : /** @type {const} */ (['wallTime', 'timestampWall'])
       const time = requireTime(startFrom[name], `startFrom.${name}`, key === 'wallTime')
       this.#isStart = (event) => event[key] >= time
-      const evicted = log.evicted.span[key]
-      this.#cursor = evicted && evicted.last >= time ? 0n : (log.events.find(this.#isStart)?.seq ?? null)
+      this.#mayBeGone = () => (log.evicted.span[key]?.last ?? time - 1n) >= time
+      this.#looked = log.watermark
+      this.#cursor = this.#mayBeGone() ? 0n : (log.events.find(this.#isStart)?.seq ?? null)
     }
   }
 
@@ -199,7 +204,10 @@ class OracleSubscription {
   /** @returns {OracleBatch | null} null: nothing to say */
   #nextBatch() {
     const { events, watermark } = this.#log
+    // What was evicted while nobody looked may have been the start.
+    if (this.#cursor === null && this.#evictedFrom(this.#looked) && this.#mayBeGone()) this.#cursor = this.#looked
     this.#cursor ??= events.find(this.#isStart)?.seq ?? null
+    this.#looked = watermark
     if (this.#cursor === null) return null
     const fromSeq = this.#cursor
     const gap = this.#skip ?? this.#evictedFrom(fromSeq)
