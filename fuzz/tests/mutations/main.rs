@@ -1,5 +1,5 @@
 //! The seeds of every target, those inputs that have broken something before, and so many that are changed by chance: always by
-//! the same chance, unless `KINESCOPE_SEED` is another number; `KINESCOPE_CASES` times as many if it is given.
+//! the same chance, unless `KINESCOPE_SEED` is another number, but of recordings that hold readings of the clock; `KINESCOPE_CASES` times as many if it is given.
 #![cfg(unix)]
 #![allow(
     clippy::expect_used,
