@@ -417,10 +417,43 @@ fn a_directory_that_vanishes_takes_nothing_away_that_is_held() {
     assert_eq!(store.wait_durable().unwrap_err().code, ErrorCode::Io);
     reader.wait_visible(&closed, 0).unwrap();
     let seen = log(&reader);
-    assert!(seen.len() >= 250);
+    assert!(
+        seen.len() >= 250,
+        "{} events from {:?}",
+        seen.len(),
+        seen.first()
+    );
     assert_eq!(seen, after[..seen.len()]);
     store.close();
     assert_eq!(store.ensure_saved().unwrap_err().code, ErrorCode::Io);
     reader.close();
     assert!(!path.exists());
+}
+
+#[test]
+fn a_reader_keeps_what_it_has_seen_when_somebody_removes_the_files() {
+    let scratch = Scratch::new();
+    let path = scratch.join("recording");
+    let store = open_on_disk(synced(100), &path);
+    let reader = Store::open_to_read(plain(1), &path).unwrap();
+    let closed = reader.add_producer("none").unwrap();
+    let (mut writer, _ring) = producer(&store, "thread");
+    events(&store, &mut writer, 250, 10);
+    store.wait_durable().unwrap();
+    reader.wait_visible(&closed, 0).unwrap();
+    let before = log(&reader);
+    assert_eq!((before.len(), &before), (250, &log(&store)));
+    for entry in fs::read_dir(&path).unwrap().flatten() {
+        let name = entry.file_name().into_string().unwrap();
+        if name.ends_with(".arrow") || name.ends_with(".head") {
+            // The recording removes heads that have become files, too.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    // The list of files changes, so the reader looks at it anew.
+    events(&store, &mut writer, 100, 10);
+    reader.wait_visible(&closed, 0).unwrap();
+    assert_eq!(log(&reader)[..250], before);
+    store.close();
+    reader.close();
 }

@@ -183,12 +183,18 @@ impl Follower {
             // Who opens a recording anew makes a head of the base of an empty one that is gone.
             self.open = None;
         }
-        if !is_same_list {
+        let held = if is_same_list {
+            Vec::new()
+        } else {
+            let held = self.held();
             self.scan(&commit);
-        }
-        let end = self.slots.last().map_or(0, end_of);
-        let end = self.look_at_open(&commit).unwrap_or(end);
+            held
+        };
+        let open_end = self.look_at_open(&commit);
         self.take_losses(before.map(|before| before.losses), &commit);
+        self.keep_unexplained(held);
+        let end = self.slots.last().map_or(0, end_of);
+        let end = open_end.unwrap_or(end);
         let mut segments = self.slots.clone();
         segments.extend(
             self.open
@@ -205,6 +211,38 @@ impl Follower {
         };
         self.find_holes(&commit, end);
         self.shared.set_watermark(end);
+    }
+
+    /// Everything that has been seen so far, with its rows.
+    fn held(&self) -> Vec<(Slot, usize)> {
+        let sealed = |slot: &Slot| (slot.clone(), slot.sealed_rows().unwrap_or(0));
+        let open = self.open.iter().map(|open| {
+            let slot = Slot::Memory(Arc::clone(&open.segment));
+            (slot, open.lens.rows)
+        });
+        self.slots.iter().map(sealed).chain(open).collect()
+    }
+
+    /// Keeps what was seen and is in no file any more, unless a loss says why: somebody else may have removed the file, or a
+    /// later commit explains it.
+    fn keep_unexplained(&mut self, held: Vec<(Slot, usize)>) {
+        let open = self.open.as_ref().map(|open| open.segment.base_seq);
+        let found = self.slots.len();
+        for (slot, rows) in held {
+            let (first, behind) = (slot.base_seq(), slot.base_seq() + rows as u64);
+            let files = &self.slots[..found];
+            let before = files.partition_point(|file| file.base_seq() < behind);
+            let is_in_file = before > 0 && end_of(&files[before - 1]) > first;
+            let is_behind = open.is_some_and(|open| first >= open);
+            if rows == 0 || is_in_file || is_behind || self.shared.has_lost(first, behind - 1) {
+                continue;
+            }
+            if let Slot::Memory(segment) = &slot {
+                seal(segment, rows, segment.bounds.max_timestamp());
+            }
+            self.slots.push(slot);
+        }
+        self.slots.sort_unstable_by_key(Slot::base_seq);
     }
 
     /// Takes over what the open segment has more; gives where it ends.
@@ -401,13 +439,7 @@ impl Follower {
             closed.max_timestamp,
             closed.in_time_order,
         );
-        // Another look may have sealed it.
-        let _ = segment.sealed.set(Sealed {
-            rows: lens.rows,
-            producers: ProducerRange::of(segment.columns.event_id.slice(lens.rows)),
-            last_append_raw_ns: closed.last_append,
-            used_bytes: 0,
-        });
+        seal(&segment, lens.rows, closed.last_append);
         Some(Slot::Memory(segment))
     }
 
@@ -423,6 +455,16 @@ impl Follower {
 /// Position behind the last row of what is no longer appended to.
 fn end_of(slot: &Slot) -> u64 {
     slot.base_seq() + slot.sealed_rows().unwrap_or(0) as u64
+}
+
+/// Says that nothing is appended any more, unless another look has said so.
+fn seal(segment: &Segment, rows: usize, last_append_raw_ns: i64) {
+    let _ = segment.sealed.set(Sealed {
+        rows,
+        producers: ProducerRange::of(segment.columns.event_id.slice(rows)),
+        last_append_raw_ns,
+        used_bytes: 0,
+    });
 }
 
 fn new_segment(head: &Head) -> Option<Arc<Segment>> {
