@@ -1,5 +1,6 @@
 //! What reads bytes that somebody else may have written, given what nobody would write. A [`Target`] is a function of bytes
-//! that panics when something does not hold; tests have it read seeds that real recordings give, changed by chance.
+//! that panics when something does not hold. libFuzzer makes such bytes from seeds that real recordings give, and keeps those
+//! that reach new code; the tests change the same seeds by chance.
 //!
 //! Checksums would stop nearly all of them at the door, so they are made to fit (`seal.rs`) before anything reads them, unless
 //! an input says that they shall not.
@@ -127,6 +128,20 @@ impl Target {
         } else {
             bytes(dice, data, size, max_size)
         }
+    }
+
+    /// Writes the seeds into the directory that `KINESCOPE_FUZZ_SEEDS` names and ends the process, if it names one.
+    pub fn write_seeds_if_asked(&self) {
+        let Some(folder) = std::env::var_os("KINESCOPE_FUZZ_SEEDS").map(PathBuf::from) else {
+            return;
+        };
+        std::fs::create_dir_all(&folder).unwrap();
+        let seeds = (self.seeds)();
+        assert!(!seeds.is_empty());
+        for (number, seed) in seeds.iter().enumerate() {
+            std::fs::write(folder.join(format!("seed-{number}")), seed).unwrap();
+        }
+        std::process::exit(0);
     }
 }
 

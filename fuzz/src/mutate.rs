@@ -61,7 +61,7 @@ impl Dice {
     }
 }
 
-/// Changes bytes.
+/// Changes bytes where libFuzzer is not there to do it.
 pub fn bytes(dice: &mut Dice, data: &mut [u8], size: usize, max_size: usize) -> usize {
     if size == 0 {
         let len = max_size.min(8);
