@@ -138,6 +138,42 @@ export function endShared(shared: SharedBatch): void
  * stream.release()
  */
 export function exportStream<Row>(result: QueryResult<Row> | AggregateResult): ArrowCStream
+/**
+ * Hands a live subscription to native code of this process, as results are handed, without copying: each batch becomes an array of the stream,
+ * those without events included. `get_next` waits for the next batch in the consumer's own thread, and asks for none before: a slow consumer
+ * slows only itself. From then on batches are for the consumer alone; `pause`, `resume`, `update` (with the same projection), `stats` and
+ * `closed` are as ever. So is that the subscription keeps the thread alive, but when the recording has been closed it does no longer: wait for the consumer.
+ *
+ * The stream ends when the subscription is unsubscribed, or the recording is closed and everything was delivered. Releasing it ends the
+ * subscription. It fails with `EIO`, and `get_last_error` says why: where positions of the log are missing, unless `onGap` is `'skip'`; when the
+ * subscription was aborted; when its thread ends. Events that were lost while recording are rows of type `events_lost`.
+ *
+ * Let other threads read than the subscription's own: there, where nothing can interrupt it, `get_next` fails after a second without a batch
+ * and can be called again. A consumer that waits in libuv's pool for a worker thread's subscription has to be ended before that worker is
+ * terminated: Node.js waits for the pool first.
+ *
+ * @param subscription One without a listener, whose batches nobody waits for.
+ * @returns As for results; `release()` also ends the subscription, if no consumer has moved the stream.
+ * @throws {KinescopeError} `INVALID_ARGUMENT` for another subscription, when it has been exported before, for wrong options, and for names with a NUL;
+ * `SUBSCRIPTION_NOT_FOUND` when it has ended.
+ * @example
+ * import { exportStream } from 'kinescope'
+ * const errors = scope.eventStreamer.subscribe({ eventTypes: ['error'] })
+ * const stream = exportStream(errors) // for another thread: duckdb_arrow_scan, RecordBatchReader._import_from_c
+ * await errors.unsubscribe() // the end of the stream
+ * stream.release()
+ */
+export function exportStream<Row>(subscription: Subscription<Row>, options?: ExportStreamOptions): ArrowCStream
+
+/** How a live subscription is exported; see {@link exportStream}. */
+export interface ExportStreamOptions {
+  /**
+   * What to do where the log has a gap other than the skipped ones of {@link StreamGap}, in most cases because retention was faster than the
+   * consumer. `'fail'`: the stream fails, and stays so. `'skip'`: it goes on behind the gap, which only {@link SubscriptionStats.lost} tells.
+   * Default `'fail'`.
+   */
+  onGap?: 'fail' | 'skip'
+}
 
 /**
  * Checks every file of a recording: checksums of sealed segments and their indexes, commit records, losses and producers'
@@ -348,7 +384,7 @@ export interface KinescopeHandle {
   readonly processId: number
 }
 
-/** A result for native code; see {@link exportStream}. */
+/** A result or a subscription for native code; see {@link exportStream}. */
 export interface ArrowCStream extends Disposable {
   /** Of a `struct ArrowArrayStream`, which has not been consumed. */
   readonly address: bigint

@@ -294,7 +294,10 @@ export interface NativeSubscription {
   resumeLatest(events: number, ring: NativeRing, head: number): Promise<void>
   update(query: NativeQuery): void
   stats(): { position: bigint; lagEvents: number; lagNs: bigint; delivered: number; lost: number } | null
-  unsubscribe(): void
+  /** Its batches for native code, and for nobody else any more; null once it has ended. */
+  cStream(names: string[] | undefined, skipsGaps: boolean): NativeCStream | null
+  /** @param failure What the C stream's consumer is told; absent: nothing has failed. */
+  unsubscribe(failure?: string): void
 }
 
 /** One thread's subscriptions. */

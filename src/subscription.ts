@@ -6,7 +6,7 @@ import { schemaOf } from './arrow-table.js'
 import type { BufferCache } from './columns.js'
 import { invalidArgument, KinescopeError } from './errors.js'
 import { DeliveredBatch, kindsOf, type SettledProjection } from './event-batch.js'
-import { awaitNative, callNative, type NativeRing, type NativeSubscription } from './native.js'
+import { awaitNative, callNative, type NativeCStream, type NativeRing, type NativeSubscription } from './native.js'
 import type { ProjectedField } from './projection.js'
 import { resolveFilter } from './query-options.js'
 import { resolveResume } from './stream-options.js'
@@ -61,6 +61,8 @@ export class Stream implements Subscription {
   #settleClosed!: { resolve(): void; reject(reason: unknown): void }
   #projection: SettledProjection | null
   #isPaused = false
+  /** Its batches are for native code, of which nothing is seen here but the end. */
+  #isExported = false
   #ended: { readonly error?: unknown } | undefined
 
   constructor(native: NativeSubscription, thread: SubscribingThread, { fields, listener, maxInFlight, isPrompt, signal }: StreamOptions) {
@@ -144,7 +146,7 @@ export class Stream implements Subscription {
 
   /** Ends it with an error. */
   fail(error: unknown): void {
-    this.#native.unsubscribe()
+    this.#native.unsubscribe('the subscription was aborted')
     this.end({ error })
   }
 
@@ -191,8 +193,8 @@ export class Stream implements Subscription {
 
   #next(): Promise<IteratorResult<EventBatch, undefined>> {
     if (this.#ended !== undefined) return 'error' in this.#ended ? Promise.reject(this.#ended.error as Error) : Promise.resolve(DONE)
-    if (this.#listener !== undefined) {
-      return Promise.reject(invalidArgument('subscription', this, 'one without a listener to iterate over'))
+    if (this.#listener !== undefined || this.#isExported) {
+      return Promise.reject(invalidArgument('subscription', this, 'one without a listener to iterate over, which has not been exported'))
     }
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject })
@@ -201,9 +203,29 @@ export class Stream implements Subscription {
     })
   }
 
+  /** Its batches for native code. */
+  cStream(skipsGaps: boolean): NativeCStream {
+    this.#ensureLive()
+    if (this.#listener !== undefined || this.#isExported || this.#waiting.length > 0) {
+      throw invalidArgument('source', this, 'a subscription without a listener, whose batches nobody waits for and which has not been exported')
+    }
+    const stream = callNative(() => this.#native.cStream(this.#projection?.fields.map(({ name }) => name), skipsGaps))
+    if (stream === null) throw notFound(this.id)
+    this.#isExported = true
+    return stream
+  }
+
+  /** Ends it without a word to anybody but native code. */
+  abandon(): void {
+    this.#native.unsubscribe('the thread of the subscription has ended')
+  }
+
   async update(filter: Filter): Promise<void> {
     this.#ensureLive()
     const { native, projection } = resolveFilter('filter', filter)
+    if (this.#isExported && columnsOf(projection) !== columnsOf(this.#projection?.fields ?? null)) {
+      throw invalidArgument('filter.projection', filter.projection, 'the one that the subscription was exported with, because a stream has one schema')
+    }
     callNative(() => this.#native.update(native))
     this.#projection = settled(this.#native, projection)
   }
@@ -272,6 +294,11 @@ export function notFound(id: string): KinescopeError {
 function settled(native: NativeSubscription, fields: readonly ProjectedField[] | null): SettledProjection | null {
   const types = fields === null ? null : native.projectedTypes()
   return fields === null || types === null ? null : { fields, types }
+}
+
+/** Equal for projections of the same columns. */
+function columnsOf(fields: readonly ProjectedField[] | null): string {
+  return JSON.stringify(fields?.map(({ name, as }) => [name, as]) ?? null)
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -101,7 +101,7 @@ def totals_of_duckdb(source: str, **tables: pyarrow.Table) -> dict:
         "firstWall": one("min(epoch_ns(wall_time))"),
         "lastWall": one("max(epoch_ns(wall_time))"),
         "traces": one("count(DISTINCT correlation_id)"),
-        "lines": one("sum(line)::BIGINT"),
+        "lines": one("coalesce(sum(line), 0)::BIGINT"),
     }
 
 

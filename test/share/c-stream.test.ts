@@ -43,7 +43,7 @@ test('only results of queries and aggregates become streams, and only until they
 
 test('names that are none in C are refused', async () => {
   await using scope = await open()
-  const refused = expect.objectContaining({ code: 'INVALID_ARGUMENT', message: String.raw`result: expected names of columns without NUL, got "data.a\0b"` })
+  const refused = expect.objectContaining({ code: 'INVALID_ARGUMENT', message: String.raw`columns: expected names without NUL, got "data.a\0b"` })
   const name = 'data.a\0b'
   using projected = await scope.dataAccess.queryEvents({ projection: ['pid', name] })
   using groups = await scope.dataAccess.aggregateEvents({ groupBy: [name], aggregations: { n: { count: '*' } } })

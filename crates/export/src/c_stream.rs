@@ -8,7 +8,7 @@ use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::{Array, RecordBatch, RecordBatchIterator, RecordBatchOptions, make_array};
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow_data::ArrayData;
-use arrow_schema::{ArrowError, Schema};
+use arrow_schema::{ArrowError, Schema, SchemaRef};
 use bytes::Bytes;
 use kinescope_store::{Error, ErrorCode};
 
@@ -37,16 +37,53 @@ pub fn c_stream(batches: Vec<RecordBatch>, owner: Owner) -> Result<FFI_ArrowArra
     let schema = batches
         .first()
         .map_or_else(|| Arc::new(Schema::empty()), RecordBatch::schema);
-    let mut names = schema.fields().iter().map(|field| field.name());
-    if let Some(name) = names.find(|name| name.contains('\0')) {
-        let message = format!("result: expected names of columns without NUL, got {name:?}");
-        return Err(Error::new(ErrorCode::InvalidArgument, message));
-    }
     let owned = batches
         .into_iter()
-        .map(move |batch| with_owner(&batch, &owner));
+        .map(move |batch| Ok((batch, Arc::clone(&owner))));
+    live_c_stream(schema, owned)
+}
+
+/// A stream of batches that are made when the consumer asks for them, in its thread, which may wait there. Each has an owner of
+/// its own, as in [`c_stream`]. The consumer is told of errors as failures of the system, with their texts, and may go on behind
+/// them as far as the iterator does. The iterator is dropped with the stream.
+///
+/// # Errors
+/// As [`c_stream`].
+///
+/// # Example
+/// ```
+/// use std::sync::Arc;
+/// use arrow_array::ffi_stream::RecordBatchStreamReader;
+/// use arrow_array::{RecordBatch, UInt64Array};
+/// use kinescope_export::Owner;
+///
+/// let numbers = Arc::new(UInt64Array::from(vec![1, 2, 3]));
+/// let batch = RecordBatch::try_from_iter([("number", numbers as _)]).unwrap();
+/// let forever = std::iter::repeat_with(move || Ok((batch.clone(), Arc::new(()) as Owner)));
+/// let schema = forever.clone().next().unwrap().unwrap().0.schema();
+/// let stream = kinescope_export::live_c_stream(schema, forever).unwrap();
+/// let mut reader = RecordBatchStreamReader::try_new(stream).unwrap();
+/// assert_eq!(reader.nth(1000).unwrap().unwrap().num_rows(), 3);
+/// ```
+pub fn live_c_stream(
+    schema: SchemaRef,
+    batches: impl Iterator<Item = Result<(RecordBatch, Owner), Error>> + Send + 'static,
+) -> Result<FFI_ArrowArrayStream, Error> {
+    let mut names = schema.fields().iter().map(|field| field.name());
+    if let Some(name) = names.find(|name| name.contains('\0')) {
+        let message = format!("columns: expected names without NUL, got {name:?}");
+        return Err(Error::new(ErrorCode::InvalidArgument, message));
+    }
+    let owned = batches.map(|next| {
+        let (batch, owner) = next.map_err(failed)?;
+        with_owner(&batch, &owner)
+    });
     let reader = RecordBatchIterator::new(owned, schema);
     Ok(FFI_ArrowArrayStream::new(Box::new(reader)))
+}
+
+fn failed(error: Error) -> ArrowError {
+    ArrowError::IoError(error.to_string(), std::io::Error::other(error))
 }
 
 /// The same batch, whose every buffer keeps the owner alive.

@@ -1,5 +1,6 @@
 //! Rows of a recording as a file that grows a batch at a time: [`Export`] is given batches, and gives the bytes that
-//! have come of them. Whoever asked puts them into a file, a pipe or an answer. And as an Arrow C stream: [`c_stream`].
+//! have come of them. Whoever asked puts them into a file, a pipe or an answer. And as an Arrow C stream: [`c_stream`],
+//! [`live_c_stream`].
 #![deny(unsafe_code)]
 
 mod arrow_file;
@@ -20,7 +21,7 @@ use arrow_schema::{ArrowError, SchemaRef};
 use kinescope_store::{Error, ErrorCode};
 
 use arrow_file::ArrowFile;
-pub use c_stream::{Owner, c_stream};
+pub use c_stream::{Owner, c_stream, live_c_stream};
 use parquet_file::ParquetFile;
 
 /// What a file is to be.

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use kinescope_query::Cancel;
-use kinescope_stream::Subscription;
+use kinescope_store::{Error, ErrorCode};
+use kinescope_stream::{OnGap, Subscription};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Object};
 use napi_derive::napi;
 
 use crate::answer::type_name;
+use crate::c_stream::NativeCStream;
 use crate::convert::{count, js_error};
 use crate::event_batch::NativeStreamBatch;
 use crate::event_streamer::{NativeStart, stream_query};
@@ -154,9 +156,25 @@ impl NativeSubscription {
         })
     }
 
-    /// Ends it.
+    /// Its batches as an Arrow C stream, and for nobody else any more; null once it has ended.
     #[napi]
-    pub fn unsubscribe(&self) {
-        self.subscription.unsubscribe();
+    pub fn c_stream(
+        &self,
+        names: Option<Vec<String>>,
+        skips_gaps: bool,
+    ) -> napi::Result<Option<NativeCStream>> {
+        let on_gap = if skips_gaps { OnGap::GoOn } else { OnGap::Stop };
+        NativeCStream::live(&self.entry, &self.subscription, names.as_deref(), on_gap)
+    }
+
+    /// Ends it; whoever reads the C stream is told of what failed, if something did.
+    #[napi]
+    pub fn unsubscribe(&self, failure: Option<String>) {
+        match failure {
+            None => self.subscription.unsubscribe(),
+            Some(message) => self
+                .subscription
+                .fail(Error::new(ErrorCode::Closed, message)),
+        }
     }
 }

@@ -332,6 +332,15 @@ pub fn batch_of(
     projected.map(|batch| (batch, 0))
 }
 
+/// What [`batch_of`] has the columns of, without rows.
+///
+/// # Errors
+/// As [`batch_of`].
+pub fn no_rows(snapshot: &Snapshot, items: Option<&[SettledItem]>) -> Result<RecordBatch, Error> {
+    let locator = Locator::new(snapshot, &[]);
+    gather(&[], &locator, items).map(|(batch, _)| batch)
+}
+
 /// The column of the public schema that an item is, as it is.
 fn whole_column(item: &SettledItem) -> Option<usize> {
     item.column.filter(|_| item.settled == SettledType::Column)
@@ -373,8 +382,7 @@ impl Answer {
     pub fn named_batches(&self, names: Option<&[String]>) -> Result<Vec<RecordBatch>, Error> {
         let mut batches = self.batches.clone();
         if batches.is_empty() {
-            let locator = Locator::new(&self.snapshot, &[]);
-            batches.push(gather(&[], &locator, self.items.as_deref())?.0);
+            batches.push(no_rows(&self.snapshot, self.items.as_deref())?);
         }
         let Some(names) = names else {
             return Ok(batches);

@@ -34,7 +34,7 @@ mod trace;
 
 pub use cancel::Cancel;
 pub use describe::{Description, LISTED_MAX, SegmentDescription, describe, text_counts};
-pub use execute::{Answer, IpcFormat, Pages, Query, batch_of, execute, find_event};
+pub use execute::{Answer, IpcFormat, Pages, Query, batch_of, execute, find_event, no_rows};
 pub use filter::Filter;
 pub use kinescope_store::{json, scalar};
 pub use stack::{CallStack, Incomplete, StackFrame, call_stack_at};

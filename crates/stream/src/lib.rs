@@ -3,7 +3,7 @@
 //! A subscription is a cursor in the log and a filter. One delivery thread serves all of a store's: it looks at the rows
 //! behind each cursor whose consumer asks for a batch, whether they were recorded long ago or just now, and goes to sleep
 //! when there are none. The road: [`Streams`] owns the thread; a [`Consumer`] is a thread's share of it and makes
-//! [`Subscription`]s; [`StreamBatch`] is what they take.
+//! [`Subscription`]s; [`StreamBatch`] is what they take, or what a [`Reader`] waits for.
 #![forbid(unsafe_code)]
 
 mod batch;
@@ -14,6 +14,7 @@ mod index;
 mod key;
 mod pace;
 mod position;
+mod reader;
 mod scan;
 mod settings;
 mod state;
@@ -25,6 +26,7 @@ mod sync;
 pub use batch::StreamBatch;
 pub use gap::{Gap, GapCause};
 pub use position::{Start, TimeColumn, latest, locate};
+pub use reader::{OnGap, Read, Reader};
 pub use settings::{Settings, StreamQuery};
 pub use streams::{Consumer, News, Notify, Streams};
 pub use subscription::{Status, Subscription, SubscriptionStats};

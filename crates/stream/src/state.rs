@@ -180,6 +180,16 @@ impl State {
         self.phase == Phase::Running && self.credit > self.ready.len()
     }
 
+    /// Whether there is a batch that the consumer asked for and has not taken.
+    pub(crate) fn is_owing(&self) -> bool {
+        self.credit > 0
+    }
+
+    /// What the batch opens with that is taken next.
+    pub(crate) fn next_gap(&self) -> Option<Gap> {
+        self.ready.front()?.gap
+    }
+
     /// The batch that was planned last is made.
     pub(crate) fn accept(&mut self, batch: StreamBatch) {
         self.ready.push_back(batch);

@@ -10,6 +10,7 @@ use kinescope_store::{Error, ErrorCode, Shared, Snapshot};
 use crate::bell::Bell;
 use crate::delivery;
 use crate::position::Start;
+use crate::reader::Reading;
 use crate::settings::{Settings, StreamQuery};
 use crate::state::{Ended, State};
 use crate::step::{Plan, View};
@@ -29,6 +30,17 @@ pub type Notify = Box<dyn Fn() + Send + Sync>;
 pub(crate) struct Entry {
     pub(crate) consumer: u64,
     pub(crate) state: State,
+    /// Who waits for its batches, in place of the consumer.
+    pub(crate) reading: Option<Arc<Reading>>,
+}
+
+impl Entry {
+    /// It is forgotten: whoever waits for it is told why.
+    fn end(self, error: Option<Error>) {
+        if let Some(reading) = self.reading {
+            reading.end(error);
+        }
+    }
 }
 
 /// What a consumer has not been told yet.
@@ -84,6 +96,10 @@ impl Subscriptions {
         let Some(entry) = self.entries.get_mut(&id) else {
             return;
         };
+        if let Some(reading) = &entry.reading {
+            reading.announce();
+            return;
+        }
         if entry.state.announced {
             return;
         }
@@ -102,8 +118,18 @@ impl Subscriptions {
         };
         self.version += 1;
         if let Some(inbox) = self.inboxes.get_mut(&entry.consumer) {
+            let error = error.clone();
             inbox.ended.push(Ended { id, error });
             inbox.wake(notices);
+        }
+        entry.end(error);
+    }
+
+    /// Forgets a subscription whose consumer knows.
+    pub(crate) fn remove(&mut self, id: u64, error: Option<Error>) {
+        self.version += 1;
+        if let Some(entry) = self.entries.remove(&id) {
+            entry.end(error);
         }
     }
 
@@ -268,6 +294,7 @@ impl Consumer {
         let entry = Entry {
             consumer: self.id,
             state: State::new(settings, Arc::new(query), start, view),
+            reading: None,
         };
         subscriptions.entries.insert(id, entry);
         Ok(Subscription::new(Arc::clone(&self.hub), id))
@@ -322,10 +349,14 @@ impl Consumer {
 impl Drop for Consumer {
     fn drop(&mut self) {
         let mut subscriptions = lock(&self.hub.subscriptions);
-        subscriptions
-            .entries
-            .retain(|_, entry| entry.consumer != self.id);
-        subscriptions.version += 1;
+        let entries = subscriptions.entries.iter();
+        let own = entries.filter(|(_, entry)| entry.consumer == self.id);
+        let own: Vec<u64> = own.map(|(&id, _)| id).collect();
+        for id in own {
+            let message = "the thread of the subscription has ended";
+            let error = Error::new(ErrorCode::Closed, message);
+            subscriptions.remove(id, Some(error));
+        }
         let inbox = subscriptions.inboxes.remove(&self.id);
         drop(subscriptions);
         if let Some(inbox) = inbox {

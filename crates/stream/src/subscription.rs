@@ -7,6 +7,7 @@ use kinescope_store::{Error, Snapshot};
 
 use crate::batch::StreamBatch;
 use crate::position::{Start, latest};
+use crate::reader::{OnGap, Reader, Reading};
 use crate::settings::StreamQuery;
 use crate::state::{Phase, Resume, State};
 use crate::streams::{Hub, lock};
@@ -56,6 +57,10 @@ impl Subscription {
     /// Tells subscriptions of a store apart; never used again.
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
     }
 
     /// Does something to the subscription; none when it has ended.
@@ -185,12 +190,29 @@ impl Subscription {
         Some(stats)
     }
 
+    /// Hands its batches to a reader, the only one that it may have; none when it has ended. Nobody else may ask for batches or
+    /// take them from now on.
+    pub fn read(&self, on_gap: OnGap) -> Option<Reader> {
+        let reading = Arc::<Reading>::default();
+        let mut subscriptions = lock(&self.hub.subscriptions);
+        let entry = subscriptions.entries.get_mut(&self.id)?;
+        entry.reading = Some(Arc::clone(&reading));
+        drop(subscriptions);
+        Some(Reader::new(self.clone(), reading, on_gap))
+    }
+
     /// Ends it, whatever it had still to deliver.
     pub fn unsubscribe(&self) {
-        let mut subscriptions = lock(&self.hub.subscriptions);
-        subscriptions.version += 1;
-        subscriptions.entries.remove(&self.id);
-        drop(subscriptions);
+        self.end(None);
+    }
+
+    /// Ends it for a reason that its reader is told.
+    pub fn fail(&self, error: Error) {
+        self.end(Some(error));
+    }
+
+    fn end(&self, error: Option<Error>) {
+        lock(&self.hub.subscriptions).remove(self.id, error);
         self.hub.bell.ring(&self.hub.log);
     }
 }

@@ -2,56 +2,10 @@
  * Hands results to DuckDB as Arrow C streams, through its own C interface, in this process. Reports what DuckDB finds in them beside what
  * the API answers, and what is leased when.
  */
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
-import koffi from 'koffi'
 import { exportStream, open } from 'kinescope'
+import { DuckDB } from './duckdb-library.mjs'
 
-const LIBRARIES = { linux: 'libduckdb.so', darwin: 'libduckdb.dylib', win32: 'duckdb.dll' }
-const bindings = dirname(createRequire(import.meta.url).resolve(`@duckdb/node-bindings-${process.platform}-${process.arch}/package.json`))
-const library = koffi.load(join(bindings, LIBRARIES[process.platform]))
-const duckdb = {
-  open: library.func('int duckdb_open(const char *path, _Out_ void **database)'),
-  connect: library.func('int duckdb_connect(void *database, _Out_ void **connection)'),
-  arrowScan: library.func('int duckdb_arrow_scan(void *connection, const char *name, void *stream)'),
-  query: library.func('int duckdb_query(void *connection, const char *sql, void *result)'),
-  error: library.func('const char *duckdb_result_error(void *result)'),
-  rows: library.func('uint64_t duckdb_row_count(void *result)'),
-  columns: library.func('uint64_t duckdb_column_count(void *result)'),
-  value: library.func('const char *duckdb_value_varchar(void *result, uint64_t column, uint64_t row)'),
-  destroyResult: library.func('void duckdb_destroy_result(void *result)'),
-  disconnect: library.func('void duckdb_disconnect(_Inout_ void **connection)'),
-  close: library.func('void duckdb_close(_Inout_ void **database)'),
-}
-/** Of its `struct duckdb_result`. */
-const RESULT_BYTES = 48
-
-const [database] = called((out) => duckdb.open(null, out))
-const [connection] = called((out) => duckdb.connect(database, out))
-
-function called(call) {
-  const out = [null]
-  if (call(out) !== 0) throw new Error('DuckDB refuses')
-  return out
-}
-
-/** Rows as texts. */
-function ask(sql) {
-  const result = Buffer.alloc(RESULT_BYTES)
-  if (duckdb.query(connection, sql, result) !== 0) throw new Error(duckdb.error(result))
-  const [rows, columns] = [Number(duckdb.rows(result)), Number(duckdb.columns(result))]
-  const read = Array.from({ length: rows }, (_, row) => Array.from({ length: columns }, (__, column) => duckdb.value(result, column, row)))
-  duckdb.destroyResult(result)
-  return read
-}
-
-// DuckDB (1.5) leaves it to a stream to give only the columns and rows that a query needs, and takes what comes for that. A C stream gives all.
-ask("set disabled_optimizers = 'unused_columns,filter_pushdown,statistics_propagation'")
-
-/** A stream can be scanned once: the view is for one query. */
-function scan(name, { address }) {
-  if (duckdb.arrowScan(connection, name, address) !== 0) throw new Error('DuckDB takes no stream')
-}
+const duckdb = new DuckDB()
 
 async function filled() {
   const scope = await open({ segmentEvents: 1000, node: 'test' })
@@ -74,8 +28,8 @@ async function events() {
   const stream = exportStream(result)
   result.release()
   const whileExported = scope.stats().leasedBytes
-  scan('events', stream)
-  const found = ask(`select event_type, count(*), sum(seq), count(distinct correlation_id), sum(line), count(line), count(distinct pid),
+  duckdb.scan('events', stream)
+  const found = duckdb.ask(`select event_type, count(*), sum(seq), count(distinct correlation_id), sum(line), count(line), count(distinct pid),
     sum(cast(regexp_extract(data, '[0-9]+') as bigint)), max(epoch_ns(wall_time)), min(timestamp), count(distinct node), count(tags) from events group by all order by 1`)
   stream.release()
   stream.release()
@@ -110,16 +64,16 @@ async function expected() {
 async function others() {
   const groups = await scope.dataAccess.aggregateEvents({ groupBy: ['pid'], aggregations: { n: { count: '*' }, total: { sum: 'data.number' } }, orderBy: [{ field: 'pid' }] })
   const streams = [exportStream(groups)]
-  scan('groups', streams[0])
-  const byPid = ask('select pid, n, total from groups order by pid')
+  duckdb.scan('groups', streams[0])
+  const byPid = duckdb.ask('select pid, n, total from groups order by pid')
   const projected = await scope.dataAccess.queryEvents({ projection: ['pid', 'data.number', 'tags.parity'], sortBy: 'data.number', sortOrder: 'desc', limit: 3 })
   streams.push(exportStream(projected))
-  scan('projected', streams[1])
-  const last = ask('select pid, "data.number", "tags.parity" from projected')
+  duckdb.scan('projected', streams[1])
+  const last = duckdb.ask('select pid, "data.number", "tags.parity" from projected')
   const none = await scope.dataAccess.queryEvents({ pid: 'nobody' })
   streams.push(exportStream(none))
-  scan('nothing', streams[2])
-  const count = ask('select count(*) from nothing')
+  duckdb.scan('nothing', streams[2])
+  const count = duckdb.ask('select count(*) from nothing')
   const expectedGroups = groups.rows().map((row) => Object.values(row).map(String))
   const expectedLast = projected.toArray().map((row) => Object.values(row).map(String))
   for (const each of [...streams, groups, projected, none]) each.release()
@@ -135,13 +89,12 @@ async function ends() {
   const isHeld = scope.stats().leasedBytes > 0
   unread.release()
   await scope.close()
-  scan('late', late)
-  const [[count]] = ask('select count(*) from late')
+  duckdb.scan('late', late)
+  const [[count]] = duckdb.ask('select count(*) from late')
   late.release()
   return { isHeld, count }
 }
 
 const report = { events: await events(), expected: await expected(), others: await others(), copiedBytes: scope.stats().copiedBytes, ends: await ends() }
-duckdb.disconnect([connection])
-duckdb.close([database])
+duckdb.close()
 console.log(JSON.stringify(report))
