@@ -231,8 +231,6 @@ proptest! {
             let reader = Store::open_to_read(with(durability, number), scratch.path()).unwrap();
             check_row_by_row(&log(&reader), &context)?;
             reader.close();
-            let found = verify(scratch.path()).unwrap();
-            prop_assert!(found.is_intact(), "{}: {:?}", context, found);
         }
         let context = format!("crashed before {crashes:?}");
         for life in 0..2 {
@@ -240,5 +238,7 @@ proptest! {
             check(&again, recorded, &context)?;
             again.close();
         }
+        let found = verify(scratch.path()).unwrap();
+        prop_assert!(found.is_intact(), "{}: {:?}", context, found);
     }
 }
