@@ -119,14 +119,15 @@ fn matching(filter: &Filter, part: &Part<'_>, rows: Rows<'_>) -> Option<Bitmap> 
 
 /// What the filter asks of columns with a dictionary; none when the segment has none of the values of one.
 fn code_filters(filter: &Filter, segment: &Segment) -> Option<Vec<CodeFilter>> {
+    // Columns of few rows a value first: of the rows that they leave the others are quick to test.
     let asked = [
-        (DictionaryColumn::EventType, None, &filter.event_types),
-        (DictionaryColumn::Pid, None, &filter.pids),
         (
             DictionaryColumn::CorrelationId,
             Some(NullableColumn::CorrelationId),
             &filter.correlation_ids,
         ),
+        (DictionaryColumn::Pid, None, &filter.pids),
+        (DictionaryColumn::EventType, None, &filter.event_types),
     ];
     let asked = asked.into_iter().filter_map(|(column, nullable, texts)| {
         let texts = texts.as_ref()?;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_buffer::Buffer;
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+use foldhash::fast::RandomState;
 use kinescope_store::columns::{DictionaryColumn, NullableColumn, event_schema};
 use kinescope_store::{Error, ErrorCode, Segment};
 
@@ -158,11 +159,12 @@ impl<'a> Columns<'a, '_> {
             14 => self.tags(data_type)?,
             _ => {
                 let validity = self.validity(Some(NullableColumn::Data));
-                let texts = self.slab.put_texts(
-                    self.places
-                        .iter()
-                        .map(|place| place.segment.columns.data.text(place.row)),
-                )?;
+                let texts: Vec<&str> = self
+                    .places
+                    .iter()
+                    .map(|place| place.segment.columns.data.text(place.row))
+                    .collect();
+                let texts = self.slab.put_texts(texts.into_iter())?;
                 self.push(data_type, validity, PartKind::Text(texts));
             }
         }
@@ -249,10 +251,11 @@ impl<'a> Columns<'a, '_> {
     }
 
     fn validity(&mut self, column: Option<NullableColumn>) -> Option<Span> {
+        let column = column?;
         let bits: Vec<bool> = self
             .places
             .iter()
-            .map(|place| column.is_none_or(|column| place.segment.is_valid(column, place.row)))
+            .map(|place| place.segment.is_valid(column, place.row))
             .collect();
         bits.contains(&false).then(|| self.slab.put_bits(&bits))
     }
@@ -295,8 +298,8 @@ impl<'a> Columns<'a, '_> {
     /// A dictionary of just the texts that the rows use.
     fn recode(&self, column: DictionaryColumn, nullable: Option<NullableColumn>) -> Recoded<'a> {
         let mut recoded = Recoded::default();
-        let mut by_code: HashMap<(usize, i32), i32> = HashMap::new();
-        let mut by_text: HashMap<&'a str, i32> = HashMap::new();
+        let mut by_code: HashMap<(usize, i32), i32, RandomState> = HashMap::default();
+        let mut by_text: HashMap<&'a str, i32, RandomState> = HashMap::default();
         let mut last: Option<((usize, i32), i32)> = None;
         for place in self.places {
             if nullable.is_some_and(|nullable| !place.segment.is_valid(nullable, place.row)) {
@@ -343,14 +346,15 @@ impl<'a> Columns<'a, '_> {
             .places
             .iter()
             .flat_map(|place| range(place).map(move |entry| (place.segment, entry)));
-        let keys = self.slab.put_texts(
-            entries
-                .clone()
-                .map(|(segment, entry)| segment.columns.tag_keys.text(entry)),
-        )?;
-        let values = self
-            .slab
-            .put_texts(entries.map(|(segment, entry)| segment.columns.tag_values.text(entry)))?;
+        let keys: Vec<&str> = entries
+            .clone()
+            .map(|(segment, entry)| segment.columns.tag_keys.text(entry))
+            .collect();
+        let keys = self.slab.put_texts(keys.into_iter())?;
+        let values: Vec<&str> = entries
+            .map(|(segment, entry)| segment.columns.tag_values.text(entry))
+            .collect();
+        let values = self.slab.put_texts(values.into_iter())?;
         self.push(
             data_type,
             validity,

@@ -28,6 +28,7 @@ impl Slab {
         self.bytes
             .resize(self.bytes.len().next_multiple_of(ALIGNMENT_BYTES), 0);
         let offset = self.bytes.len();
+        self.bytes.reserve(values.size_hint().0 * N);
         values.for_each(|value| self.bytes.extend_from_slice(&value));
         Span {
             offset,
