@@ -1,82 +1,30 @@
 //! The thread that serves all subscriptions of a store.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kinescope_store::{Error, ErrorCode, Snapshot};
 
+use crate::agenda::{Agenda, Alarm};
 use crate::batch::{self, StreamBatch};
 use crate::bell::Watch;
-use crate::index::{KeyIndex, Wanting};
-use crate::scan::{Segments, Stretch, first_at, scan, segments_of};
-use crate::step::{Look, Plan, Seen, Step, View};
+use crate::crowd::Crowd;
+use crate::look::{Looker, Sight, TOGETHER_MIN, Task, is_keyed};
+use crate::step::{Piece, Plan, Step, View};
 use crate::streams::{Hub, Notices, lock};
 
 /// Sleep without anything to wait for.
 const SLEEP_MAX: Duration = Duration::from_secs(3600);
-/// New rows are looked at for all keyed subscriptions together from so many of them on.
-const TOGETHER_MIN: usize = 4;
-/// How far behind the newest row a subscription that is live may be.
-const NEAR_ROWS: u64 = 64 << 10;
-
-/// How long those that are farther behind may keep the others waiting in one round, roughly; one of them always gets a look.
-const FAR_MAX: Duration = Duration::from_millis(2);
+/// On the agenda, what is no subscription: their numbers begin at 1.
+const CROWD: u64 = 0;
 /// How long batches that had time to wait may keep the others waiting in one round, roughly; one of them is always made.
 const PATIENT_MAX: Duration = Duration::from_millis(2);
-
-/// A look for a subscription, as it was when the look began.
-struct Task {
-    id: u64,
-    epoch: u64,
-    look: Look,
-    stretch: Stretch,
-}
-
-/// A look that is done.
-struct Sight {
-    id: u64,
-    epoch: u64,
-    seen: Seen,
-    took: Duration,
-}
 
 /// What there is to do in a round.
 #[derive(Default)]
 struct Round {
     tasks: Vec<Task>,
     plans: Vec<(u64, Plan)>,
-    /// The next time at which something is due.
-    wake_at: Option<Instant>,
-    /// Somebody waits for the log to grow.
-    is_watching: bool,
-}
-
-impl Round {
-    fn wake(&mut self, until: Option<Instant>) {
-        self.wake_at = match (self.wake_at, until) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-    }
-
-    fn add(&mut self, id: u64, epoch: u64, step: Step) {
-        match step {
-            Step::Rest | Step::End => {}
-            Step::Wait(until) => {
-                self.is_watching = true;
-                self.wake(until);
-            }
-            Step::Hold(until) => self.wake(Some(until)),
-            Step::Look(look, stretch) => self.tasks.push(Task {
-                id,
-                epoch,
-                look,
-                stretch,
-            }),
-            Step::Make(plan) => self.plans.push((id, plan)),
-        }
-    }
 }
 
 /// A batch that may wait until the quick ones are made.
@@ -89,9 +37,9 @@ struct Waiting {
 
 /// Delivers until the store is closed and everything is delivered, or nobody can subscribe any more.
 pub(crate) fn run(hub: &Hub) {
-    let mut index = KeyIndex::default();
-    // Of those far behind, whose turn it was last.
-    let mut last_far = 0;
+    let mut agenda = Agenda::default();
+    let mut crowd = Crowd::default();
+    let mut looker = Looker::default();
     let mut patient = VecDeque::new();
     loop {
         hub.bell.hear();
@@ -99,26 +47,27 @@ pub(crate) fn run(hub: &Hub) {
         let is_final = hub.log.is_closed();
         let snapshot = hub.log.snapshot();
         let view = hub.view_of(&snapshot, is_final);
-        let Some(round) = begin(hub, view) else {
+        let Some(round) = begin(hub, &mut agenda, &mut crowd, view) else {
             return;
         };
-        if round.tasks.is_empty() && round.plans.is_empty() && patient.is_empty() {
+        let others_look = round.tasks.iter().any(|task| is_keyed(&task.look));
+        let crowd_looks = crowd.is_due(view.watermark, view.now, others_look);
+        let has_work = crowd_looks || !round.tasks.is_empty() || !round.plans.is_empty();
+        if !has_work && patient.is_empty() {
             drop(snapshot);
-            let bound = round
-                .wake_at
-                .map_or(SLEEP_MAX, |at| at.saturating_duration_since(Instant::now()));
-            let watch = if is_final {
-                Watch::Bell
-            } else if round.is_watching {
-                Watch::Log(view.watermark)
-            } else {
-                Watch::End
-            };
+            let (watch, wake_at) = agenda.rest();
+            let bound =
+                wake_at.map_or(SLEEP_MAX, |at| at.saturating_duration_since(Instant::now()));
+            let watch = if is_final { Watch::Bell } else { watch };
             hub.bell.sleep(&hub.log, watch, bound);
             continue;
         }
         let mut plans = round.plans;
-        let results = look(hub, &mut index, &snapshot, round.tasks, &mut last_far);
+        if crowd_looks {
+            let piece = looker.look_for(hub, &crowd, &snapshot);
+            plans.extend(move_on(hub, &mut agenda, &mut crowd, view, piece));
+        }
+        let results = looker.look(hub, &snapshot, round.tasks);
         plans.extend(take_note(hub, view, results));
         for (id, plan) in plans {
             if plan.is_prompt {
@@ -132,19 +81,53 @@ pub(crate) fn run(hub: &Hub) {
     }
 }
 
-/// Asks every subscription what it does next; none when there is nothing left to do for ever.
-fn begin(hub: &Hub, view: View) -> Option<Round> {
+/// Asks those subscriptions what they do next that may have something to do; none when there is nothing left to do for ever.
+fn begin(hub: &Hub, agenda: &mut Agenda, crowd: &mut Crowd, view: View) -> Option<Round> {
     let mut round = Round::default();
     let mut ended = Vec::new();
     let mut notices = Notices::default();
     let mut subscriptions = lock(&hub.subscriptions);
-    for (&id, entry) in &mut subscriptions.entries {
-        let step = entry.state.step(view);
-        if matches!(step, Step::End) {
-            ended.push(id);
-        }
-        round.add(id, entry.state.epoch, step);
+    let mut asked = agenda.due(view.watermark, view.now);
+    asked.append(&mut subscriptions.changed);
+    asked.extend(crowd.stragglers(view.first_seq));
+    if view.is_final {
+        asked.extend(subscriptions.entries.keys());
     }
+    asked.sort_unstable();
+    asked.dedup();
+    let are_many = subscriptions.entries.len() >= TOGETHER_MIN;
+    for id in asked {
+        let mut entry = subscriptions.entries.get_mut(&id);
+        crowd.leave(id, entry.as_mut().map(|entry| &mut entry.state));
+        let Some(entry) = entry else {
+            agenda.set(id, None);
+            continue;
+        };
+        entry.has_changed = false;
+        let step = entry.state.step(view);
+        if are_many
+            && step.is_waiting()
+            && let Some(alarm) = crowd.join(id, &entry.state, view)
+        {
+            agenda.set(id, Some(alarm));
+            continue;
+        }
+        agenda.set(id, step.alarm());
+        let epoch = entry.state.epoch;
+        match step {
+            Step::Rest | Step::Wait(_) | Step::Hold(_) => {}
+            Step::Look(look, stretch) => round.tasks.push(Task {
+                id,
+                epoch,
+                look,
+                stretch,
+            }),
+            Step::Make(plan) => round.plans.push((id, plan)),
+            Step::End => ended.push(id),
+        }
+    }
+    crowd.set_stuck(false);
+    agenda.set(CROWD, crowd.alarm(view.watermark));
     for id in ended {
         subscriptions.end(id, None, &mut notices);
     }
@@ -157,115 +140,44 @@ fn begin(hub: &Hub, view: View) -> Option<Round> {
     (!is_over).then_some(round)
 }
 
-fn is_near(task: &Task, watermark: u64) -> bool {
-    watermark - task.stretch.from <= NEAR_ROWS
-}
-
-/// Looks near the newest row come first, and all of them in every round: catching up is not allowed to delay what is live.
-/// Those for which there is no time are asked for again in the next round, where it is their turn.
-fn look(
+/// Tells those members of the crowd for which something was found, and gathers the batches that are due now.
+fn move_on(
     hub: &Hub,
-    index: &mut KeyIndex,
-    snapshot: &Snapshot,
-    tasks: Vec<Task>,
-    last_far: &mut u64,
-) -> Vec<Sight> {
-    let from = tasks.iter().map(|task| task.stretch.from).min();
-    let segments = segments_of(snapshot, from.unwrap_or(snapshot.watermark));
-    let (near, mut far): (Vec<Task>, Vec<Task>) = tasks
-        .into_iter()
-        .partition(|task| is_near(task, snapshot.watermark));
-    let (together, alone) = split(near, &segments, snapshot.watermark);
-    let alone = alone.into_iter();
-    let mut results: Vec<Sight> = alone.map(|task| look_alone(task, &segments)).collect();
-    if !together.is_empty() {
-        results.extend(look_together(hub, index, &segments, together));
-    }
-    far.sort_by_key(|task| (task.id <= *last_far, task.id));
-    let start = Instant::now();
-    for task in far {
-        *last_far = task.id;
-        results.push(look_alone(task, &segments));
-        if start.elapsed() > FAR_MAX {
-            break;
-        }
-    }
-    results
-}
-
-fn look_alone(task: Task, segments: &Segments<'_>) -> Sight {
-    let start = Instant::now();
-    let seen = match &task.look {
-        Look::Rows(query) => Seen::Rows(scan(&query.filter, segments, task.stretch)),
-        Look::Time(column, at_least) => {
-            Seen::Time(first_at(*column, *at_least, segments, task.stretch))
-        }
-    };
-    Sight {
-        id: task.id,
-        epoch: task.epoch,
-        seen,
-        took: start.elapsed(),
-    }
-}
-
-/// Those that are better looked at together, and the others.
-fn split(tasks: Vec<Task>, segments: &Segments<'_>, watermark: u64) -> (Vec<Task>, Vec<Task>) {
-    let Some((open, _)) = segments.last() else {
-        return (Vec::new(), tasks);
-    };
-    let is_joining = |task: &Task| {
-        let from = task.stretch.from;
-        let has_key = matches!(&task.look, Look::Rows(query) if query.key.is_some());
-        // Who is to stop before the newest row goes alone.
-        has_key && from >= open.base_seq && task.stretch.rows_max as u64 >= watermark - from
-    };
-    if tasks.iter().filter(|task| is_joining(task)).count() < TOGETHER_MIN {
-        return (Vec::new(), tasks);
-    }
-    tasks.into_iter().partition(is_joining)
-}
-
-fn look_together(
-    hub: &Hub,
-    index: &mut KeyIndex,
-    segments: &Segments<'_>,
-    tasks: Vec<Task>,
-) -> Vec<Sight> {
-    let subscriptions = lock(&hub.subscriptions);
-    index.refresh(subscriptions.version, || {
-        let entries = subscriptions.entries.iter();
-        entries
-            .map(|(&id, entry)| (id, Arc::clone(&entry.state.query)))
-            .collect()
-    });
-    drop(subscriptions);
-    let wanting: Vec<Wanting> = tasks
-        .iter()
-        .filter_map(|task| match &task.look {
-            Look::Rows(query) => Some(Wanting {
-                id: task.id,
-                query: Arc::clone(query),
-                from: task.stretch.from,
-                wanted: task.stretch.wanted,
-            }),
-            Look::Time(..) => None,
-        })
-        .collect();
-    let Some((segment, rows)) = segments.last() else {
+    agenda: &mut Agenda,
+    crowd: &mut Crowd,
+    view: View,
+    piece: Option<Piece>,
+) -> Vec<(u64, Plan)> {
+    let Some(mut piece) = piece else {
+        crowd.set_stuck(true);
         return Vec::new();
     };
-    let found = index.find(&wanting, segment, *rows);
-    tasks
-        .into_iter()
-        .zip(found)
-        .map(|(task, found)| Sight {
-            id: task.id,
-            epoch: task.epoch,
-            seen: Seen::Rows(found),
-            took: Duration::ZERO,
-        })
-        .collect()
+    let now = Instant::now();
+    let view = View { now, ..view };
+    let mut plans = Vec::new();
+    let mut subscriptions = lock(&hub.subscriptions);
+    for (id, seqs) in std::mem::take(&mut piece.found) {
+        let Some(entry) = subscriptions.entries.get_mut(&id) else {
+            continue;
+        };
+        if !crowd.is_with(id, &entry.state) {
+            continue;
+        }
+        crowd.bring_up(&mut entry.state);
+        entry.state.see_together(seqs, &piece, view);
+        if let Some(plan) = entry.state.due(view) {
+            crowd.leave(id, None);
+            agenda.set(id, None);
+            plans.push((id, plan));
+        } else if entry.state.following().is_none() {
+            crowd.leave(id, None);
+            agenda.set(id, Some(Alarm::Now));
+        } else {
+            agenda.set(id, entry.state.deadline().map(Alarm::At));
+        }
+    }
+    crowd.move_to(piece.end, now);
+    plans
 }
 
 /// Tells the subscriptions what was found, and gathers the batches that are due now.
@@ -274,7 +186,7 @@ fn take_note(hub: &Hub, view: View, results: Vec<Sight>) -> Vec<(u64, Plan)> {
         now: Instant::now(),
         ..view
     };
-    let mut round = Round::default();
+    let mut plans = Vec::new();
     let mut subscriptions = lock(&hub.subscriptions);
     for result in results {
         let Some(entry) = subscriptions.entries.get_mut(&result.id) else {
@@ -286,10 +198,10 @@ fn take_note(hub: &Hub, view: View, results: Vec<Sight>) -> Vec<(u64, Plan)> {
         entry.state.see(result.seen, result.took, view);
         // What else there is to do is for the next round.
         if let Some(plan) = entry.state.due(view) {
-            round.plans.push((result.id, plan));
+            plans.push((result.id, plan));
         }
     }
-    round.plans
+    plans
 }
 
 /// A hundred subscriptions whose batches fall due in the same moment keep nobody waiting for all of them: what there is no
@@ -317,6 +229,7 @@ fn deliver(hub: &Hub, snapshot: &Snapshot, id: u64, mut plan: Plan) {
                 if let Some(entry) = subscriptions.entries.get_mut(&id) {
                     entry.state.accept(batch);
                 }
+                subscriptions.note(id);
                 subscriptions.announce(id, &mut notices);
             }
             Err(error) => subscriptions.end(id, Some(error), &mut notices),

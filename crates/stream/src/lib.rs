@@ -6,12 +6,15 @@
 //! [`Subscription`]s; [`StreamBatch`] is what they take, or what a [`Reader`] waits for.
 #![forbid(unsafe_code)]
 
+mod agenda;
 mod batch;
 pub mod bell;
+mod crowd;
 mod delivery;
 mod gap;
 mod index;
 mod key;
+mod look;
 mod pace;
 mod position;
 mod reader;

@@ -15,7 +15,7 @@ const HOLD_SHARE: u32 = 8;
 /// for this long at most,
 const HOLD_MAX: Duration = Duration::from_millis(5);
 /// and only if there are no more of them.
-const HOLD_ROWS_MAX: u64 = 16 << 10;
+pub(crate) const HOLD_ROWS_MAX: u64 = 16 << 10;
 
 /// What has been learned from the looks so far.
 pub(crate) struct Pace {
@@ -74,9 +74,18 @@ impl Pace {
     /// When to look at new rows, if they are few. A batch that may wait for more events is not looked for at every step
     /// of the writer, so that many subscriptions at once cost little more than the looking itself.
     pub(crate) fn hold_until(&self, batch_timeout: Duration, new_rows: u64) -> Option<Instant> {
-        let hold = (batch_timeout / HOLD_SHARE).min(HOLD_MAX);
         self.last_look
             .filter(|_| new_rows <= HOLD_ROWS_MAX)
-            .map(|last| last + hold)
+            .map(|last| last + Self::hold(batch_timeout))
+    }
+
+    /// For how long new rows are left alone, if they are few.
+    pub(crate) fn hold(batch_timeout: Duration) -> Duration {
+        (batch_timeout / HOLD_SHARE).min(HOLD_MAX)
+    }
+
+    /// When the last look was.
+    pub(crate) fn last_look(&self) -> Option<Instant> {
+        self.last_look
     }
 }

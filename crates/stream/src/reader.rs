@@ -92,10 +92,10 @@ impl Reader {
                 return self.reading.outcome();
             };
             if let Some(read) = self.take(state) {
-                let is_over = state.is_over();
-                drop(subscriptions);
-                if is_over {
+                if state.is_over() {
                     // Nobody may ask any more, and the delivery thread is what ends it.
+                    subscriptions.note(self.subscription.id());
+                    drop(subscriptions);
                     hub.bell.ring(&hub.log);
                 }
                 return Ok(read);
@@ -107,6 +107,7 @@ impl Reader {
                 subscriptions = guard;
             } else {
                 state.want(1);
+                subscriptions.note(self.subscription.id());
                 drop(subscriptions);
                 hub.bell.ring(&hub.log);
                 subscriptions = lock(&hub.subscriptions);

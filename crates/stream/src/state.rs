@@ -12,7 +12,7 @@ use crate::pace::Pace;
 use crate::position::{Start, TimeColumn};
 use crate::scan::{Found, Stretch};
 use crate::settings::{AT_ONCE, Settings, StreamQuery};
-use crate::step::{Look, Plan, Seen, Step, View};
+use crate::step::{Look, Piece, Plan, Seen, Step, View};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -296,14 +296,8 @@ impl State {
             {
                 return Step::Hold(until);
             }
-            let wanted = match self.settings.batch_size {
-                0 => None,
-                size => Some(size - self.pending.len()),
-            };
-            return Step::Look(
-                Look::Rows(Arc::clone(&self.query)),
-                self.stretch(end, wanted),
-            );
+            let look = Look::Rows(Arc::clone(&self.query));
+            return Step::Look(look, self.stretch(end, self.wanted()));
         }
         Step::Wait(self.deadline())
     }
@@ -324,6 +318,65 @@ impl State {
         match self.step(view) {
             Step::Make(plan) => Some(plan),
             _ => None,
+        }
+    }
+
+    /// How far it has looked, and when, if nothing but events of its own and its deadline concern it: then it may move along
+    /// with others.
+    pub(crate) fn following(&self) -> Option<(u64, Option<Instant>)> {
+        let is_waiting = self.is_asking() && !self.is_making && !self.cut;
+        let is_told = self.told || !self.pending.is_empty();
+        let has_plain_way = self.starts_at.is_none()
+            && self.end_at.is_none()
+            && self.hole_end.is_none()
+            && self.opening_gap().is_none();
+        (self.query.key.is_some() && is_waiting && is_told && has_plain_way)
+            .then_some((self.scanned, self.pace.last_look()))
+    }
+
+    /// For how long it leaves a few new rows alone.
+    pub(crate) fn hold(&self) -> Duration {
+        if self.settings.is_prompt() {
+            return Duration::ZERO;
+        }
+        Pace::hold(self.settings.batch_timeout)
+    }
+
+    /// Others have looked on its behalf, and found nothing, up to a position.
+    pub(crate) fn follow(&mut self, scanned: u64, looked_at: Option<Instant>) {
+        if scanned <= self.scanned {
+            return;
+        }
+        if let Some(at) = looked_at {
+            self.pace.note((scanned - self.scanned) as usize, 0, at);
+        }
+        self.scanned = scanned;
+        if self.pending.is_empty() {
+            self.unwatched_since = None;
+        }
+    }
+
+    /// Others have found something on its behalf.
+    pub(crate) fn see_together(&mut self, mut seqs: Vec<u64>, piece: &Piece, view: View) {
+        let matches = seqs.len();
+        let wanted = self.wanted().unwrap_or(usize::MAX);
+        let scanned = seqs.get(wanted).copied().unwrap_or(piece.end);
+        seqs.truncate(wanted);
+        let found = Found::Rows {
+            seqs,
+            scanned,
+            ends_segment: piece.ends_segment && scanned == piece.end,
+            rows: piece.rows,
+            matches,
+        };
+        self.see(Seen::Rows(found), Duration::ZERO, view);
+    }
+
+    /// How many more events its batch may have.
+    fn wanted(&self) -> Option<usize> {
+        match self.settings.batch_size {
+            0 => None,
+            size => Some(size - self.pending.len()),
         }
     }
 
@@ -403,7 +456,7 @@ impl State {
     }
 
     /// When the next batch is due, if nothing more is found.
-    fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         if !self.pending.is_empty() {
             return self
                 .unwatched_since

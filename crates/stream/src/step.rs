@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::agenda::Alarm;
 use crate::gap::Gap;
 use crate::position::TimeColumn;
 use crate::scan::{Found, Stretch};
@@ -54,6 +55,19 @@ pub(crate) enum Seen {
     Time(Result<u64, u64>),
 }
 
+/// What a crowd has looked at.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    /// Everything below has been looked at.
+    pub(crate) end: u64,
+    /// Whether that is the end of a segment that grows no more.
+    pub(crate) ends_segment: bool,
+    /// How many rows were looked at.
+    pub(crate) rows: usize,
+    /// Who wants any of them, and which.
+    pub(crate) found: Vec<(u64, Vec<u64>)>,
+}
+
 /// What a subscription does next.
 #[derive(Debug)]
 pub(crate) enum Step {
@@ -69,4 +83,25 @@ pub(crate) enum Step {
     Make(Plan),
     /// Has delivered all that it will.
     End,
+}
+
+impl Step {
+    /// Whether there is nothing to do for it but to look at new rows.
+    pub(crate) fn is_waiting(&self) -> bool {
+        matches!(
+            self,
+            Self::Wait(_) | Self::Hold(_) | Self::Look(Look::Rows(_), _)
+        )
+    }
+
+    /// When to ask again, unless the subscription changes before.
+    pub(crate) fn alarm(&self) -> Option<Alarm> {
+        match self {
+            // Once a batch is made its subscription has changed.
+            Self::Rest | Self::End | Self::Make(_) => None,
+            Self::Wait(until) => Some(Alarm::Growth(*until)),
+            Self::Hold(until) => Some(Alarm::At(*until)),
+            Self::Look(..) => Some(Alarm::Now),
+        }
+    }
 }

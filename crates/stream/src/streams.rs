@@ -30,6 +30,8 @@ pub type Notify = Box<dyn Fn() + Send + Sync>;
 pub(crate) struct Entry {
     pub(crate) consumer: u64,
     pub(crate) state: State,
+    /// It is among those that have changed.
+    pub(crate) has_changed: bool,
     /// Who waits for its batches, in place of the consumer.
     pub(crate) reading: Option<Arc<Reading>>,
 }
@@ -74,6 +76,8 @@ impl Notices {
 #[derive(Default)]
 pub(crate) struct Subscriptions {
     pub(crate) entries: BTreeMap<u64, Entry>,
+    /// Those that do something else next than the delivery thread knows.
+    pub(crate) changed: Vec<u64>,
     inboxes: HashMap<u64, Inbox>,
     last_id: u64,
     /// Moves on when a subscription comes, goes, or gets another filter.
@@ -85,6 +89,15 @@ pub(crate) struct Subscriptions {
 }
 
 impl Subscriptions {
+    /// Notes that the delivery thread has to ask a subscription what it does next.
+    pub(crate) fn note(&mut self, id: u64) {
+        if let Some(entry) = self.entries.get_mut(&id)
+            && !std::mem::replace(&mut entry.has_changed, true)
+        {
+            self.changed.push(id);
+        }
+    }
+
     /// Whether the subscription is still there and where it was when the batch was planned.
     pub(crate) fn is_wanted(&self, id: u64, plan: &Plan) -> bool {
         let entry = self.entries.get(&id);
@@ -111,12 +124,19 @@ impl Subscriptions {
         }
     }
 
+    fn take_out(&mut self, id: u64) -> Option<Entry> {
+        let entry = self.entries.remove(&id)?;
+        self.version += 1;
+        // The delivery thread forgets it too.
+        self.changed.push(id);
+        Some(entry)
+    }
+
     /// Forgets a subscription, and tells its consumer why.
     pub(crate) fn end(&mut self, id: u64, error: Option<Error>, notices: &mut Notices) {
-        let Some(entry) = self.entries.remove(&id) else {
+        let Some(entry) = self.take_out(id) else {
             return;
         };
-        self.version += 1;
         if let Some(inbox) = self.inboxes.get_mut(&entry.consumer) {
             let error = error.clone();
             inbox.ended.push(Ended { id, error });
@@ -127,8 +147,7 @@ impl Subscriptions {
 
     /// Forgets a subscription whose consumer knows.
     pub(crate) fn remove(&mut self, id: u64, error: Option<Error>) {
-        self.version += 1;
-        if let Some(entry) = self.entries.remove(&id) {
+        if let Some(entry) = self.take_out(id) {
             entry.end(error);
         }
     }
@@ -295,6 +314,7 @@ impl Consumer {
             consumer: self.id,
             state: State::new(settings, Arc::new(query), start, view),
             reading: None,
+            has_changed: false,
         };
         subscriptions.entries.insert(id, entry);
         Ok(Subscription::new(Arc::clone(&self.hub), id))
@@ -328,18 +348,17 @@ impl Consumer {
     pub fn finish_at(&self, end: u64) {
         let mut notices = Notices::default();
         let mut subscriptions = lock(&self.hub.subscriptions);
-        let mut over = Vec::new();
+        let (mut over, mut left) = (Vec::new(), Vec::new());
         for (&id, entry) in &mut subscriptions.entries {
             if entry.consumer == self.id {
                 entry.state.finish_at(end);
-                if entry.state.is_over() {
-                    over.push(id);
-                }
+                let is_over = entry.state.is_over();
+                if is_over { &mut over } else { &mut left }.push(id);
             }
         }
-        for id in over {
-            subscriptions.end(id, None, &mut notices);
-        }
+        over.into_iter()
+            .for_each(|id| subscriptions.end(id, None, &mut notices));
+        left.into_iter().for_each(|id| subscriptions.note(id));
         drop(subscriptions);
         notices.send();
         self.hub.bell.ring(&self.hub.log);

@@ -63,7 +63,7 @@ impl Subscription {
         &self.hub
     }
 
-    /// Does something to the subscription; none when it has ended.
+    /// Looks at the subscription, or does what leaves to it what it does next; none when it has ended.
     fn with<T>(&self, action: impl FnOnce(&mut State) -> T) -> Option<T> {
         let mut subscriptions = lock(&self.hub.subscriptions);
         let entry = subscriptions.entries.get_mut(&self.id)?;
@@ -72,9 +72,13 @@ impl Subscription {
 
     /// As [`Subscription::with`], for what the delivery thread has to know.
     fn change<T>(&self, action: impl FnOnce(&mut State) -> T) -> Option<T> {
-        let done = self.with(action);
+        let mut subscriptions = lock(&self.hub.subscriptions);
+        let entry = subscriptions.entries.get_mut(&self.id)?;
+        let done = action(&mut entry.state);
+        subscriptions.note(self.id);
+        drop(subscriptions);
         self.hub.bell.ring(&self.hub.log);
-        done
+        Some(done)
     }
 
     /// Asks for so many more batches.
@@ -87,7 +91,7 @@ impl Subscription {
         let (batch, is_over) = self.with(|state| (state.take(), state.is_over()))?;
         if is_over {
             // Nobody may ask any more, and the delivery thread is what ends it.
-            self.hub.bell.ring(&self.hub.log);
+            self.change(|_| ());
         }
         batch
     }
@@ -108,7 +112,7 @@ impl Subscription {
 
     /// Stops where its consumer has taken the last batch. Whatever is ready and not taken will be made again.
     pub fn pause(&self) {
-        self.with(State::pause);
+        self.change(State::pause);
     }
 
     /// Goes on where it was; one that is not paused just does.
@@ -165,8 +169,15 @@ impl Subscription {
     /// Replaces filter and projection, for everything that the consumer has not taken.
     pub fn update(&self, query: StreamQuery) {
         let query = Arc::new(query);
-        lock(&self.hub.subscriptions).version += 1;
-        self.change(|state| state.update(query));
+        let mut subscriptions = lock(&self.hub.subscriptions);
+        if let Some(entry) = subscriptions.entries.get_mut(&self.id) {
+            entry.state.update(query);
+            // Not before: what is made of this version has to be made of the new filter.
+            subscriptions.version += 1;
+            subscriptions.note(self.id);
+        }
+        drop(subscriptions);
+        self.hub.bell.ring(&self.hub.log);
     }
 
     /// Filter and projection as they are now; none when it has ended.
