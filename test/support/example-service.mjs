@@ -4,17 +4,21 @@ import { startRiskThread } from '../../examples/service/risk.mjs'
 import { createServer } from '../../examples/service/server.mjs'
 import { open } from 'kinescope'
 
+const SEGMENT_EVENTS = 2000
+const EVENTS_MIN = 2.5 * SEGMENT_EVENTS
+
 /**
- * Records it under load for a second. When it is closed, all of it lies in sealed segments.
+ * Records it under load for a second, or as many as it takes to have some segments. When it is closed, all of it lies in sealed segments.
  *
  * @param {string} path
  */
 export async function recordExampleService(path) {
-  const scope = await open({ path, node: 'shop', segmentEvents: 4000 })
+  const scope = await open({ path, node: 'shop', segmentEvents: SEGMENT_EVENTS })
   const risk = startRiskThread(scope)
   const server = createServer(scope.recorder, risk.riskOf)
   const url = await server.listen({ port: 0, host: '127.0.0.1' })
-  await putUnderLoad({ url, seconds: 1, progress: () => 'the example service is under load', out: process.stderr })
+  // On a busy machine it takes longer to get there.
+  while (scope.stats().recorded < EVENTS_MIN) await putUnderLoad({ url, seconds: 1, progress: () => 'the example service is under load', out: process.stderr })
   await server.close()
   await risk.stop()
   await scope.close()
