@@ -3,16 +3,17 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use kinescope_ring::{
-    EmitterDefinition, EventHead, ExitReason, FieldType, FieldValue, LossCause, RecordTime,
+    EmitterDefinition, EventHead, ExitReason, FieldType, FieldValue, LossCause, RecordTime, Ring,
     RingWriter, SiteDefinition, SiteRef, Text, ValueWriter,
 };
-use kinescope_store::{DiskOptions, Durability, Retention, Store, StoreOptions};
+use kinescope_store::{DiskOptions, Durability, ErrorCode, Retention, Store, StoreOptions};
 
 use crate::archive::Archive;
 use crate::disk::{CrashPoints, image};
-use crate::{questions, seal};
+use crate::{PATIENCE, questions, seal};
 
 /// A directory that goes when this does.
 pub struct Scratch(PathBuf);
@@ -81,7 +82,16 @@ pub fn head_at(raw_ns: i64) -> EventHead {
 /// Until everything that the writer has recorded is visible.
 pub fn settle(store: &Store, writer: &mut RingWriter) {
     writer.publish();
-    store.wait_visible(writer.ring(), writer.head()).unwrap();
+    wait_visible(store, writer.ring(), writer.head());
+}
+
+/// Waits for longer than a store does, whose machine may have no time for it.
+pub fn wait_visible(store: &Store, ring: &Ring, head: u32) {
+    let end = Instant::now() + PATIENCE;
+    while let Err(error) = store.wait_visible(ring, head) {
+        assert_eq!(error.code, ErrorCode::ResourceExhausted);
+        assert!(Instant::now() < end, "{}", error.message);
+    }
 }
 
 /// Records of every kind, and definitions of every kind for them.

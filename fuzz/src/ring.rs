@@ -12,7 +12,7 @@ use kinescope_ring::{
 };
 use kinescope_store::Store;
 
-use crate::recordings::{options, record_all_kinds};
+use crate::recordings::{options, record_all_kinds, wait_visible};
 use crate::sink::DecodingSink;
 use crate::{journal, take, take_bytes};
 
@@ -119,7 +119,7 @@ fn store(publication: Publication, header: &[u8], data: &[u8]) {
     fill(&ring, header, data);
     store.remove_producer(&ring);
     let other = store.add_producer("other").unwrap();
-    store.wait_visible(&other, other.tail()).unwrap();
+    wait_visible(&store, &other, other.tail());
     let snapshot = store.snapshot().unwrap();
     assert_eq!(journal::check_rows(&snapshot), snapshot.watermark);
     store.close();

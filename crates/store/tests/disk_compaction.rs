@@ -27,7 +27,7 @@ use support::disk::{CrashPoints, Scratch, disk, image, later, open_on_disk};
 use support::model::Model;
 use support::program::program;
 use support::value::Value;
-use support::{EventRow, eventually, head_at, of_type, options, producer, rows, settle};
+use support::{EventRow, eventually, head_at, look, of_type, options, producer, rows, settle};
 
 /// Rows of a segment of the log, which no test here fills, so that all segments are small.
 const SEGMENT: usize = 1000;
@@ -123,7 +123,7 @@ fn small_segments_become_one_and_all_who_read_see_each_row_once() {
     // What it takes to have whoever follows look again.
     let closed = reader.add_producer("none").unwrap();
     eventually("one segment", || {
-        reader.wait_visible(&closed, 0).unwrap();
+        look(&reader, &closed);
         reader.snapshot().unwrap().segment_count() <= 2
     });
     for (who, found) in [("writer", log(&store)), ("reader", log(&reader))] {
@@ -170,7 +170,7 @@ fn a_recording_that_is_opened_often_and_for_a_moment_has_few_files() {
     assert_eq!(all.len(), 200);
     assert_intact(scratch.path(), files(scratch.path(), ".arrow"));
     let closed = reader.add_producer("none").unwrap();
-    reader.wait_visible(&closed, 0).unwrap();
+    look(&reader, &closed);
     assert_eq!(log(&reader), all);
     assert_eq!(reader.shared().lost_between(i64::MIN, i64::MAX), []);
     let again = open_on_disk(later(plain(), 101), scratch.path());

@@ -20,7 +20,7 @@ use kinescope_ring::{Outcome, Priority, RingWriter};
 use kinescope_store::{Durability, EventId, LossCause, Retention, Store, StoreOptions};
 use proptest::prelude::*;
 use support::disk::{CrashPoints, Scratch, disk, image, later, open_on_disk};
-use support::{EventRow, eventually, head_at, of_type, options, producer, rows, settle};
+use support::{EventRow, eventually, head_at, look, of_type, options, producer, rows, settle};
 
 fn plain(segment_events: usize) -> StoreOptions {
     options(segment_events, Retention::default())
@@ -251,7 +251,7 @@ fn retention_removes_files_and_readers_keep_what_they_hold() {
         events(&mut writer, 10);
         settle(&store, &mut writer);
         let closed = reader.add_producer("none").unwrap();
-        reader.wait_visible(&closed, 0).unwrap();
+        look(&reader, &closed);
         let snapshot = reader.snapshot().unwrap();
         assert_eq!(snapshot.watermark, (round + 1) * 10);
         held.push((snapshot.clone(), rows(&snapshot)));

@@ -22,7 +22,9 @@ use kinescope_store::{
     DiskOptions, Durability, ErrorCode, LossCause, Probe, Retention, Store, StoreOptions,
 };
 use support::disk::{Scratch, disk, image, later, open_on_disk};
-use support::{EventRow, eventually, head_at, loss_of, of_type, options, producer, rows, settle};
+use support::{
+    EventRow, eventually, head_at, look, loss_of, of_type, options, producer, rows, settle,
+};
 
 /// Steps that take space.
 const GREEDY: [&str; 6] = [
@@ -185,7 +187,7 @@ fn on_a_full_disk_recording_goes_on_in_memory_and_says_so() {
         eventually("everything in files", || unsaved(&store) == 0);
         store.wait_durable().unwrap();
         let closed = reader.add_producer("none").unwrap();
-        reader.wait_visible(&closed, 0).unwrap();
+        look(&reader, &closed);
         assert_eq!(log(&reader), all);
         events(&store, &mut writer, 50, 100);
         let all = log(&store);
@@ -405,7 +407,7 @@ fn a_directory_that_vanishes_takes_nothing_away_that_is_held() {
     store.wait_durable().unwrap();
     let before = log(&store);
     let closed = reader.add_producer("none").unwrap();
-    reader.wait_visible(&closed, 0).unwrap();
+    look(&reader, &closed);
     assert_eq!(log(&reader), before);
     // An index file may be put there while the rest is removed.
     while path.exists() {
@@ -415,7 +417,7 @@ fn a_directory_that_vanishes_takes_nothing_away_that_is_held() {
     let after = log(&store);
     assert_eq!((after.len(), &after[..250]), (750, &before[..]));
     assert_eq!(store.wait_durable().unwrap_err().code, ErrorCode::Io);
-    reader.wait_visible(&closed, 0).unwrap();
+    look(&reader, &closed);
     let seen = log(&reader);
     assert!(
         seen.len() >= 250,
@@ -440,7 +442,7 @@ fn a_reader_keeps_what_it_has_seen_when_somebody_removes_the_files() {
     let (mut writer, _ring) = producer(&store, "thread");
     events(&store, &mut writer, 250, 10);
     store.wait_durable().unwrap();
-    reader.wait_visible(&closed, 0).unwrap();
+    look(&reader, &closed);
     let before = log(&reader);
     assert_eq!((before.len(), &before), (250, &log(&store)));
     for entry in fs::read_dir(&path).unwrap().flatten() {
@@ -452,7 +454,7 @@ fn a_reader_keeps_what_it_has_seen_when_somebody_removes_the_files() {
     }
     // The list of files changes, so the reader looks at it anew.
     events(&store, &mut writer, 100, 10);
-    reader.wait_visible(&closed, 0).unwrap();
+    look(&reader, &closed);
     assert_eq!(log(&reader)[..250], before);
     store.close();
     reader.close();

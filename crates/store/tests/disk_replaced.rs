@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use kinescope_ring::{Priority, RingWriter};
 use kinescope_store::{Retention, Snapshot, Store, verify};
 use support::disk::{Scratch, image, later, open_on_disk};
-use support::{EventRow, eventually, head_at, of_type, options, producer, rows, settle};
+use support::{EventRow, eventually, head_at, look, of_type, options, producer, rows, settle};
 
 /// Segments of ten rows, of which a file of thirty replaces three.
 const SMALL: usize = 10;
@@ -108,7 +108,7 @@ fn at_every_step_of_replacing_segments_all_readers_see_each_row_once() {
         let all = log(&store.snapshot().unwrap());
         assert_eq!(all.len() as i64, recorded);
         let closed = reader.add_producer("none").unwrap();
-        reader.wait_visible(&closed, 0).unwrap();
+        look(&reader, &closed);
         assert_whole(&reader, &all, &format!("who follows, step {step}"));
         let fresh = Store::open_to_read(with(), scratch.path()).unwrap();
         assert_whole(&fresh, &all, &format!("who begins to read, step {step}"));

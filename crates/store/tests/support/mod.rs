@@ -24,7 +24,7 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, RecordBatch};
 use kinescope_ring::{EventFields, EventHead, RecordTime, Ring, RingWriter, Text};
-use kinescope_store::{Retention, Snapshot, Store, StoreOptions, arrow_view};
+use kinescope_store::{ErrorCode, Retention, Snapshot, Store, StoreOptions, arrow_view};
 
 /// `node` of every store here.
 pub const NODE: &str = "node-α";
@@ -59,7 +59,25 @@ pub fn producer(store: &Store, pid: &str) -> (RingWriter, Arc<Ring>) {
 /// Until everything that the writer has recorded is visible.
 pub fn settle(store: &Store, writer: &mut RingWriter) {
     writer.publish();
-    store.wait_visible(writer.ring(), writer.head()).unwrap();
+    wait_visible(store, writer.ring(), writer.head());
+}
+
+/// Waits on a machine that has no time for the store, too.
+pub fn wait_visible(store: &Store, ring: &Ring, head: u32) {
+    eventually("everything recorded", || {
+        match store.wait_visible(ring, head) {
+            Err(error) if error.code == ErrorCode::ResourceExhausted => false,
+            waited => {
+                waited.unwrap();
+                true
+            }
+        }
+    });
+}
+
+/// Has whoever follows a recording look at it once more.
+pub fn look(reader: &Store, none: &Ring) {
+    wait_visible(reader, none, 0);
 }
 
 /// Gives every sealed segment its index now, and the open one that of its first rows, of which a third is left out.
