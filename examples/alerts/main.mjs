@@ -23,6 +23,8 @@ let isServiceOver = false
 const watching = watch()
 await runService()
 isServiceOver = true
+// One more event, so that there is a batch after the end.
+scope.recorder.record({ eventType: 'log', data: { message: 'the service is over' } })
 await watching
 await scope.close()
 
@@ -91,8 +93,6 @@ async function runService() {
   await Promise.all(Array.from({ length: BURST.errors }, () => fetch(`${url}/products/unicorn`)))
   await server.close()
   await risk.stop()
-  // One more event, so that there is a batch after the end.
-  scope.recorder.record({ eventType: 'log', data: { message: 'the service is over' } })
   await scope.flush()
 }
 
