@@ -1,7 +1,8 @@
 //! Segments of the log that become files.
 
-use super::{LogWriter, kept_bytes};
-use crate::index::indexer::{Indexer, give};
+use super::LogWriter;
+use super::indexes::Indexes;
+use crate::index::indexer::give;
 use crate::journal::Journal;
 use crate::segment_builder::SegmentLimits;
 use crate::slot::Slot;
@@ -17,28 +18,20 @@ impl LogWriter {
         let has_space = self.is_stranded && journal.may_have_space();
         let mut has_changed = !stored.is_empty();
         for slot in stored {
-            match place_of(&self.segments, &slot) {
+            match place_of(self.segments.slots(), &slot) {
                 Place::At(place) => {
-                    let old = &self.segments[place];
-                    hand_over(old, &slot, journal.as_mut(), self.indexer.as_mut());
+                    let old = &self.segments.slots()[place];
+                    hand_over(old, &slot, journal.as_mut(), &mut self.indexes);
                     journal.uses(&slot);
-                    if let Some(counted) = self.counted_bytes.get_mut(place) {
-                        self.sealed_bytes -= *counted;
-                        *counted = kept_bytes(&slot);
-                        self.sealed_bytes += *counted;
-                    }
-                    self.segments[place] = slot;
+                    self.segments.replace(place, slot);
                 }
                 Place::Merged => {}
                 // Retention has been faster.
                 Place::Gone => journal.evicted(&slot),
             }
         }
-        has_changed |= self.take_merged();
-        let Some(journal) = &mut self.journal else {
-            return;
-        };
-        journal.merge_small(&self.segments);
+        has_changed |= self.segments.take_merged(journal.as_mut());
+        journal.merge_small(self.segments.slots());
         if has_space {
             let limits = SegmentLimits::of(self.rows_per_segment, 0);
             if let Ok(next) = journal.open_segment(self.builder.next_seq(), limits) {
@@ -53,24 +46,10 @@ impl LogWriter {
         }
         if has_changed {
             self.builder.publish();
-            self.shared.set_segments(self.segments.clone());
+            self.show_segments();
             self.commit();
             self.shared.set_watermark(self.builder.next_seq());
         }
-    }
-
-    /// Uses a segment in place of those that it has been merged of; true if there is one.
-    pub(super) fn take_merged(&mut self) -> bool {
-        let journal = self.journal.as_mut();
-        let Some(run) = journal.and_then(|journal| journal.take_merged(&mut self.segments)) else {
-            return false;
-        };
-        let start = run.start;
-        let before: u64 = self.counted_bytes.drain(run).sum();
-        let bytes = kept_bytes(&self.segments[start]);
-        self.counted_bytes.insert(start, bytes);
-        self.sealed_bytes = self.sealed_bytes + bytes - before;
-        true
     }
 }
 
@@ -101,7 +80,7 @@ fn place_of(segments: &[Slot], slot: &Slot) -> Place {
 
 /// A segment has become a file, or got an index there: what has been built for it goes on to be used, until it is in the
 /// file too.
-fn hand_over(old: &Slot, new: &Slot, journal: &mut dyn Journal, indexer: Option<&mut Indexer>) {
+fn hand_over(old: &Slot, new: &Slot, journal: &mut dyn Journal, indexes: &mut Indexes) {
     let Slot::File(stored) = new else { return };
     if stored.indexed_rows() > 0 {
         return;
@@ -114,7 +93,7 @@ fn hand_over(old: &Slot, new: &Slot, journal: &mut dyn Journal, indexer: Option<
         if give(new, &index) {
             journal.indexed(new);
         }
-    } else if let Some(indexer) = indexer {
-        indexer.index(new);
+    } else {
+        indexes.index(new);
     }
 }
