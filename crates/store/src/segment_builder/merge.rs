@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use arrow_buffer::ArrowNativeType;
 
-use super::{SegmentBuilder, SegmentLimits, TextWriter};
+use super::SegmentBuilder;
+use super::text_writer::TextWriter;
 use crate::area::Area;
 use crate::columns::{DictionaryColumn, NullableColumn};
 use crate::dictionary::DictionaryBuilder;
 use crate::row::{RowCodes, RowValues, SiteCodes, Tag};
-use crate::segment::{Columns, ProducerRange, Segment, TextColumn};
+use crate::segment::{ProducerRange, Segment, TextColumn};
 
 /// Up to so many rows and bytes of text are appended to the open segment: it takes the writer little longer than one
 /// turn at the rings, while a segment of its own for every small import would make many small ones.
@@ -25,23 +26,12 @@ impl SegmentBuilder {
 
     /// The numbers of a producer's sequence between which all of its rows here are; none if there are no such rows.
     pub fn producer_range(&self, producer: u16) -> Option<ProducerRange> {
-        let merged = self.producers.get(&producer).copied();
-        let run = (self.run.producer == producer && self.run.first <= self.run.last)
-            .then_some((self.run.first, self.run.last));
-        let (first, last) = match (merged, run) {
-            (Some(a), Some(b)) => (a.0.min(b.0), a.1.max(b.1)),
-            (a, b) => a.or(b)?,
-        };
-        Some(ProducerRange {
-            producer,
-            first,
-            last,
-        })
+        self.extent.producer_range(producer)
     }
 
     /// Event ids of all rows, published or not.
     pub fn event_ids(&self) -> &[u64] {
-        self.event_id.written()
+        self.columns.event_id.written()
     }
 
     /// Gives the rows of a segment that nobody has seen yet their place in the log.
@@ -57,18 +47,27 @@ impl SegmentBuilder {
         if let Some(segment) = own {
             segment.base_seq = base_seq;
         }
-        self.seq.rewind(0);
+        self.columns.seq.rewind(0);
         for seq in base_seq..base_seq + self.rows as u64 {
-            self.seq.push(seq);
+            self.columns.seq.push(seq);
         }
     }
 
     /// Bytes of text in that column which has the most: room for it in every column is room for all rows.
     pub fn text_bytes_max(&self) -> usize {
-        let tags = self.tag_keys.bytes.len().max(self.tag_values.bytes.len());
-        let texts = self.data.bytes.len().max(tags);
-        let dictionaries = self.dictionaries.iter().map(DictionaryBuilder::text_bytes);
-        dictionaries.fold(texts.max(self.tag_keys.texts()), usize::max)
+        let tags = self
+            .columns
+            .tag_keys
+            .bytes
+            .len()
+            .max(self.columns.tag_values.bytes.len());
+        let texts = self.columns.data.bytes.len().max(tags);
+        let dictionaries = self
+            .columns
+            .dictionaries
+            .iter()
+            .map(DictionaryBuilder::text_bytes);
+        dictionaries.fold(texts.max(self.columns.tag_keys.texts()), usize::max)
     }
 
     /// Whether the rows of another segment fit, after the file behind the columns, if any, has been given blocks for them.
@@ -79,10 +78,10 @@ impl SegmentBuilder {
             own.reserve(texts, its.text_bytes(texts))
         };
         self.reserve_rows(rows)
-            && text(&mut self.data, &columns.data, rows)
-            && text(&mut self.tag_keys, &columns.tag_keys, entries)
-            && text(&mut self.tag_values, &columns.tag_values, entries)
-            && std::iter::zip(&mut self.dictionaries, &columns.dictionaries)
+            && text(&mut self.columns.data, &columns.data, rows)
+            && text(&mut self.columns.tag_keys, &columns.tag_keys, entries)
+            && text(&mut self.columns.tag_values, &columns.tag_values, entries)
+            && std::iter::zip(&mut self.columns.dictionaries, &columns.dictionaries)
                 .all(|(own, its)| own.reserve_for(its))
     }
 
@@ -105,7 +104,7 @@ impl SegmentBuilder {
                 let slot = known[column as usize].get_mut(code as usize)?;
                 if slot.is_none() {
                     let text = dictionaries[column as usize].text(code as usize);
-                    *slot = self.dictionaries[column as usize].intern(text);
+                    *slot = self.columns.dictionaries[column as usize].intern(text);
                 }
                 *slot
             }) else {
@@ -116,39 +115,6 @@ impl SegmentBuilder {
             }
         }
         true
-    }
-}
-
-impl SegmentLimits {
-    /// For all rows of some sealed segments, and nothing else.
-    pub fn of_all(segments: &[Segment]) -> Self {
-        let sum = |size: &dyn Fn(&Columns, usize) -> usize| -> usize {
-            let rows = |segment: &Segment| segment.sealed().map_or(0, |sealed| sealed.rows);
-            let sizes = segments
-                .iter()
-                .map(|segment| size(&segment.columns, rows(segment)));
-            sizes.sum()
-        };
-        let dictionary_bytes = |column: usize| {
-            sum(&|columns, _| {
-                let dictionary = &columns.dictionaries[column];
-                dictionary.text_bytes()
-            })
-        };
-        let key_bytes =
-            sum(&|columns, rows| columns.tag_keys.text_bytes(columns.tag_entries(rows)));
-        let value_bytes =
-            sum(&|columns, rows| columns.tag_values.text_bytes(columns.tag_entries(rows)));
-        Self {
-            rows: sum(&|_, rows| rows),
-            data_bytes: sum(&|columns, rows| columns.data.text_bytes(rows)),
-            dictionary_bytes: (0..DictionaryColumn::COUNT)
-                .map(dictionary_bytes)
-                .max()
-                .unwrap_or(0),
-            tag_bytes: key_bytes.max(value_bytes),
-            tag_entries: sum(&|columns, rows| columns.tag_entries(rows)),
-        }
     }
 }
 
