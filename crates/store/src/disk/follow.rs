@@ -1,5 +1,6 @@
 //! Reads a recording that another process may be writing: follows its commits, and changes nothing.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -13,6 +14,7 @@ use super::commit::{Appended, Commit, State};
 use super::directory::{Directory, Kind, boot_id, read_bounded};
 use super::durable::DurableFile;
 use super::head::Head;
+use super::holes::holes;
 use super::losses;
 use super::stored::Stored;
 use crate::error::Error;
@@ -279,33 +281,24 @@ impl Follower {
         let open = self.open.iter().map(|open| open.segment.base_seq);
         let given_up = self
             .damaged
-            .map(|(base_seq, rows)| (base_seq, base_seq + rows));
-        let mut parts: Vec<(u64, u64)> = self
-            .slots
-            .iter()
-            .map(|slot| (slot.base_seq(), end_of(slot)))
-            .chain(open.map(|base_seq| (base_seq, end)))
+            .map(|(base_seq, rows)| base_seq..base_seq + rows);
+        let slots = self.slots.iter();
+        let parts: Vec<Range<u64>> = slots
+            .map(|slot| slot.base_seq()..end_of(slot))
+            .chain(open.map(|base_seq| base_seq..end))
             .chain(given_up)
-            .chain([(end, end)])
             .collect();
-        parts.sort_unstable();
-        let mut holes = Vec::new();
-        let mut covered = 0;
-        for (first, behind) in parts {
-            if first > covered && !self.shared.has_lost(covered, first - 1) {
-                holes.push(LossRange {
-                    cause: LossCause::Corrupt,
-                    producer: 0,
-                    first: covered,
-                    last: first - 1,
-                    count: first - covered,
-                    first_timestamp: i64::MIN,
-                    last_timestamp: commit.timestamp,
-                });
-            }
-            covered = covered.max(behind);
-        }
-        self.shared.set_holes(holes);
+        let holes = holes(parts, end, |first, last| self.shared.has_lost(first, last));
+        let lost = holes.into_iter().map(|hole| LossRange {
+            cause: LossCause::Corrupt,
+            producer: 0,
+            first: hole.start,
+            last: hole.end - 1,
+            count: hole.end - hole.start,
+            first_timestamp: i64::MIN,
+            last_timestamp: commit.timestamp,
+        });
+        self.shared.set_holes(lost.collect());
     }
 
     /// Takes over what has become known to be missing.

@@ -1,6 +1,7 @@
 //! Recordings on disk: what is written when, and what becomes of it. docs/format.md draws the files.
 
 mod arrow_file;
+mod basis;
 mod codec;
 mod columns_of_file;
 mod commit;
@@ -10,11 +11,14 @@ mod directory;
 mod disk_journal;
 mod durable;
 mod follow;
+mod handover;
 mod head;
+mod holes;
 mod index_file;
 mod lock;
 mod losses;
 mod merger;
+mod opening;
 mod parts;
 mod placement;
 mod recover;

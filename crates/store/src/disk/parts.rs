@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use super::basis::Basis;
 use super::commit::Commit;
 use super::directory::{Directory, Kind};
 use super::head::{Closed, Head};
-use super::recover::Basis;
 use super::stored::Stored;
 use crate::columns::DictionaryColumn;
 use crate::error::{Error, ErrorCode};

@@ -44,6 +44,12 @@ pub(crate) fn read(directory: &Directory) -> Vec<(u16, Option<u64>)> {
     entries.enumerate().filter_map(entry).collect()
 }
 
+/// A number above all that sequences can have come to, given what is known of them.
+pub(crate) fn jumped(known: impl Iterator<Item = u64>) -> u64 {
+    let floor = known.max().unwrap_or(0).next_multiple_of(SEQUENCE_JUMP) + SEQUENCE_JUMP;
+    floor.min(SEQUENCE_LIMIT - SEQUENCE_JUMP)
+}
+
 /// The `producers` file.
 pub(crate) struct Sequences {
     file: File,

@@ -8,6 +8,7 @@ use crate::columns::DictionaryColumn;
 use crate::disk::commit::Commit;
 use crate::disk::directory::Kind;
 use crate::disk::head::Head;
+use crate::disk::holes::holes;
 use crate::disk::stored::Stored;
 use crate::error::Error;
 use crate::loss::LossLog;
@@ -105,8 +106,7 @@ impl Verifier {
             let rows = stored.as_ref().ok()?.as_ref()?.summary().rows as u64;
             Some(*base_seq..*base_seq + rows)
         });
-        let mut parts: Vec<Range<u64>> = of_heads.chain(of_files).collect();
-        parts.sort_by_key(|part| part.start);
+        let parts: Vec<Range<u64>> = of_heads.chain(of_files).collect();
         let end = parts.iter().map(|part| part.end).max().unwrap_or(0);
         let is_over = commit.session == 0 && commit.generation > 0;
         let end = if is_over {
@@ -115,15 +115,7 @@ impl Verifier {
             end
         };
         self.report.next_seq = end;
-        let mut covered = 0;
-        parts.push(end..end);
-        for part in parts {
-            let is_known = part.start > covered && known.covers(covered, part.start - 1);
-            if part.start > covered && !is_known {
-                self.report.holes.push(covered..part.start);
-            }
-            covered = covered.max(part.end);
-        }
+        self.report.holes = holes(parts, end, |first, last| known.covers(first, last));
     }
 }
 
