@@ -138,10 +138,11 @@ export function makeTable(batches: readonly Batch[], schema: Schema): { table: T
  * @param data Gets every piece of arrow data in it.
  */
 export function makeRecordBatch(batch: Batch | undefined, schema: Schema, data: Data[]): RecordBatch {
-  const { makeData, RecordBatch, Struct } = load().arrow
+  const { RecordBatch, Struct } = load().arrow
+  const { Data } = load().classes
   const columns = batch?.columns ?? schema.fields.map(({ type }) => emptyColumn(type))
   const children = columns.map((column, index) => makeColumn(schema.fields[index]!.type, column, data))
-  const struct = makeData({ type: new Struct(schema.fields), length: batch?.rows ?? 0, nullCount: 0, children })
+  const struct = new Data(new Struct(schema.fields), 0, batch?.rows ?? 0, 0, [undefined, undefined, NO_VALIDITY] as never, children)
   data.push(struct)
   return new RecordBatch(schema, struct)
 }

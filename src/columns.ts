@@ -34,23 +34,63 @@ export type NativeColumns = Pick<NativeAnswer, 'layout' | 'buffer' | 'release'>
 /** Reads the description that `NativeAnswer.layout` gives; see there. */
 export function readBatches(answer: NativeColumns, columnCount: number, buffers: BufferCache): Batch[] {
   const layout = answer.layout()
-  let at = 0
-  const next = (): number => layout[at++]!
-  const memory = Array.from({ length: next() }, (_, index) => buffers.get(next(), next(), () => answer.buffer(index)))
-  const view = (index: number, byteOffset: number, byteLength: number): BufferView =>
-    index < 0 ? NO_BYTES : { buffer: memory[index]!, byteOffset, byteLength }
-  const column = (): Column => {
-    const [length, nullCount, validityIndex, validityOffset] = [next(), next(), next(), next()]
-    const views = Array.from({ length: next() }, () => view(next(), next(), next()))
-    const children = Array.from({ length: next() }, column)
-    const bits = validityIndex < 0 ? null : view(validityIndex, validityOffset, Math.ceil(length / 8))
-    const validity = bits === null ? null : new Uint8Array(bits.buffer, bits.byteOffset, bits.byteLength)
-    return { length, nullCount, validity, buffers: views, children }
+  const memory: ArrayBuffer[] = []
+  let at = 1
+  for (let index = 0; index < layout[0]!; index++, at += 2) {
+    memory.push(buffers.get(layout[at]!, layout[at + 1]!, () => answer.buffer(index)))
   }
-  return Array.from({ length: next() }, () => {
-    const rows = next()
-    return { rows, columns: Array.from({ length: columnCount }, column) }
-  })
+  const batches: Batch[] = []
+  const reader = new LayoutReader(layout, at, memory)
+  for (let left = reader.next(); left > 0; left--) {
+    const rows = reader.next()
+    batches.push({ rows, columns: reader.columns(columnCount) })
+  }
+  return batches
+}
+
+/**
+ * Loops over numbers, in place of `Array.from` and destructuring: a thread that gets a small batch now and then runs this with cold caches, and
+ * mostly in the interpreter.
+ */
+class LayoutReader {
+  readonly #layout: Float64Array
+  readonly #memory: readonly ArrayBuffer[]
+  #at: number
+
+  constructor(layout: Float64Array, at: number, memory: readonly ArrayBuffer[]) {
+    this.#layout = layout
+    this.#at = at
+    this.#memory = memory
+  }
+
+  next(): number {
+    return this.#layout[this.#at++]!
+  }
+
+  columns(count: number): Column[] {
+    const columns: Column[] = []
+    for (let index = 0; index < count; index++) columns.push(this.#column())
+    return columns
+  }
+
+  #column(): Column {
+    const layout = this.#layout
+    const at = this.#at
+    const length = layout[at]!
+    const validityIndex = layout[at + 2]!
+    const validity = validityIndex < 0 ? null : new Uint8Array(this.#memory[validityIndex]!, layout[at + 3]!, Math.ceil(length / 8))
+    const buffers: BufferView[] = []
+    let next = at + 5
+    for (let left = layout[at + 4]!; left > 0; left--, next += 3) buffers.push(this.#view(next))
+    this.#at = next + 1
+    return { length, nullCount: layout[at + 1]!, validity, buffers, children: this.columns(layout[next]!) }
+  }
+
+  #view(at: number): BufferView {
+    const layout = this.#layout
+    const index = layout[at]!
+    return index < 0 ? NO_BYTES : { buffer: this.#memory[index]!, byteOffset: layout[at + 1]!, byteLength: layout[at + 2]! }
+  }
 }
 
 /**
