@@ -70,6 +70,7 @@ pub struct Shared {
     closed: AtomicBool,
     /// Threads that read on when the writer has stopped.
     late_readers: AtomicUsize,
+    eager: AtomicBool,
     progress: Progress,
     /// What is told to threads that do not follow the writer: once the store is closed, and what they tell each other.
     notice: Progress,
@@ -100,6 +101,7 @@ impl Shared {
             buried: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             late_readers: AtomicUsize::new(0),
+            eager: AtomicBool::new(false),
             progress: Progress::default(),
             notice: Progress::default(),
         }
@@ -257,6 +259,16 @@ impl Shared {
     /// Wakes everyone in [`Shared::wait_until`], to look again.
     pub fn notify_progress(&self) {
         self.progress.notify();
+    }
+
+    /// Says whether somebody wants to see the next event as soon as it is recorded. Nothing but the writer's pace depends on it.
+    pub fn set_eager(&self, is_eager: bool) {
+        self.eager.store(is_eager, Ordering::Relaxed);
+    }
+
+    /// What was said last.
+    pub(crate) fn is_eager(&self) -> bool {
+        self.eager.load(Ordering::Relaxed)
     }
 
     /// Everything with a lower `seq` is visible.

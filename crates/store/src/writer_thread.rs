@@ -28,6 +28,8 @@ const BUSY_WORDS: u32 = 8 * 1024;
 const REST: Duration = Duration::from_micros(500);
 /// Without events for this long, the writer sleeps until it is woken.
 const DOZE_AFTER: Duration = Duration::from_millis(100);
+/// So soon while somebody wants to see events at once: the next one's producer then wakes it, in place of a rest that has to end first.
+const DOZE_AFTER_EAGER: Duration = Duration::from_millis(2);
 /// Upper bound of that sleep. A producer that commits just as the writer falls asleep may miss that it should wake
 /// it; this is how long its event may then stay unseen.
 const SLEEP_MAX: Duration = Duration::from_millis(50);
@@ -128,7 +130,7 @@ impl Writer {
             if self.closing && words == 0 {
                 break;
             }
-            if self.rest(now.duration_since(last_event) >= DOZE_AFTER) {
+            if self.rest(now.duration_since(last_event)) {
                 last_event = Instant::now();
             }
         }
@@ -151,15 +153,22 @@ impl Writer {
     }
 
     /// Rests until the next turn; true if somebody woke the writer from its sleep, who then has something to come.
-    fn rest(&mut self, doze: bool) -> bool {
+    fn rest(&mut self, idle: Duration) -> bool {
         if self.closing {
             return false;
         }
-        if !doze {
+        let is_still = idle >= DOZE_AFTER;
+        if !is_still && (idle < DOZE_AFTER_EAGER || !self.shared.is_eager()) {
+            // Something came since the sleep was announced: an announcement holds for one sleep.
+            if self.asleep {
+                self.set_asleep(false);
+            }
             thread::park_timeout(REST);
             return false;
         }
-        self.log.rest();
+        if is_still {
+            self.log.rest();
+        }
         if !self.asleep {
             // One more turn between the announcement and the sleep: a producer that did not see it has committed
             // by then, all but for the store buffer of its core, and SLEEP_MAX bounds that case.

@@ -25,6 +25,8 @@ const PATIENT_MAX: Duration = Duration::from_millis(2);
 struct Round {
     tasks: Vec<Task>,
     plans: Vec<(u64, Plan)>,
+    /// Somebody wants batches at once.
+    has_prompt: bool,
 }
 
 /// A batch that may wait until the quick ones are made.
@@ -59,6 +61,8 @@ pub(crate) fn run(hub: &Hub) {
             let bound =
                 wake_at.map_or(SLEEP_MAX, |at| at.saturating_duration_since(Instant::now()));
             let watch = if is_final { Watch::Bell } else { watch };
+            hub.log
+                .set_eager(round.has_prompt && matches!(watch, Watch::Log(_)));
             hub.bell.sleep(&hub.log, watch, bound);
             continue;
         }
@@ -134,6 +138,7 @@ fn begin(hub: &Hub, agenda: &mut Agenda, crowd: &mut Crowd, view: View) -> Optio
     if view.is_final && subscriptions.entries.is_empty() {
         subscriptions.is_over = true;
     }
+    round.has_prompt = subscriptions.prompt > 0;
     let is_over = subscriptions.is_over;
     drop(subscriptions);
     notices.send();

@@ -80,6 +80,8 @@ pub(crate) struct Subscriptions {
     pub(crate) changed: Vec<u64>,
     inboxes: HashMap<u64, Inbox>,
     last_id: u64,
+    /// How many of them want batches at once.
+    pub(crate) prompt: usize,
     /// Moves on when a subscription comes, goes, or gets another filter.
     pub(crate) version: u64,
     /// The delivery thread is there.
@@ -126,6 +128,7 @@ impl Subscriptions {
 
     fn take_out(&mut self, id: u64) -> Option<Entry> {
         let entry = self.entries.remove(&id)?;
+        self.prompt -= usize::from(entry.state.settings.is_prompt());
         self.version += 1;
         // The delivery thread forgets it too.
         self.changed.push(id);
@@ -316,6 +319,7 @@ impl Consumer {
             reading: None,
             has_changed: false,
         };
+        subscriptions.prompt += usize::from(settings.is_prompt());
         subscriptions.entries.insert(id, entry);
         Ok(Subscription::new(Arc::clone(&self.hub), id))
     }
