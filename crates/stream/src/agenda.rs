@@ -77,6 +77,12 @@ impl Agenda {
         due
     }
 
+    /// Whether the time has come for any of these.
+    pub(crate) fn is_time_for(&self, now: Instant, is_one: impl Fn(u64) -> bool) -> bool {
+        let mut times = self.times.iter().take_while(|(at, _)| *at <= now);
+        times.any(|&(_, id)| is_one(id))
+    }
+
     /// What to sleep on: what may end it, and when it ends at the latest.
     pub(crate) fn rest(&self) -> (Watch, Option<Instant>) {
         let watch = match self.growing.is_empty() {

@@ -28,13 +28,21 @@ pub(crate) struct Crowd {
 struct Member {
     /// As it was when it joined: whoever changes its course since then takes it out of what is found here.
     epoch: u64,
-    hold: Duration,
+    /// None while it owes nothing: then it is taken along where others go.
+    hold: Option<Duration>,
 }
 
 impl Crowd {
-    /// Takes a subscription in that has something to wait for; its alarm, or none if it has to go alone.
-    pub(crate) fn join(&mut self, id: u64, state: &State, view: View) -> Option<Alarm> {
-        let deadline = state.deadline().filter(|&deadline| deadline > view.now)?;
+    /// Takes a subscription in, unless it has to go alone. Its deadline is its only alarm then.
+    pub(crate) fn join(&mut self, id: u64, state: &State, view: View) -> bool {
+        self.try_join(id, state, view).is_some()
+    }
+
+    fn try_join(&mut self, id: u64, state: &State, view: View) -> Option<()> {
+        let is_watching = state.is_watching();
+        if is_watching && state.deadline_among_others() <= view.now {
+            return None;
+        }
         let (scanned, looked_at) = state.following()?;
         if self.is_stuck || view.watermark.saturating_sub(scanned) > NEAR_ROWS {
             return None;
@@ -47,11 +55,13 @@ impl Crowd {
         }
         let member = Member {
             epoch: state.epoch,
-            hold: state.hold(),
+            hold: is_watching.then(|| state.hold()),
         };
-        *self.holds.entry(member.hold).or_default() += 1;
+        if let Some(hold) = member.hold {
+            *self.holds.entry(hold).or_default() += 1;
+        }
         self.members.insert(id, member);
-        Some(Alarm::At(deadline))
+        Some(())
     }
 
     /// Lets a subscription go, and tells it how far it is.
@@ -59,21 +69,31 @@ impl Crowd {
         let Some(member) = self.members.remove(&id) else {
             return;
         };
-        if let Some(count) = self.holds.get_mut(&member.hold) {
+        if let Some(hold) = member.hold
+            && let Some(count) = self.holds.get_mut(&hold)
+        {
             *count -= 1;
             if *count == 0 {
-                self.holds.remove(&member.hold);
+                self.holds.remove(&hold);
             }
         }
         if let Some(state) = state.filter(|state| state.epoch == member.epoch) {
             state.follow(self.scanned, self.looked_at);
+            if member.hold.is_none() {
+                state.set_unwatched(self.looked_at);
+            }
         }
     }
 
-    /// Those who have to go on alone: all of them where the log does not go on behind what they have seen.
-    pub(crate) fn stragglers(&self, first_seq: u64) -> impl Iterator<Item = u64> + '_ {
-        let is_over = self.is_stuck || self.scanned < first_seq;
-        self.members.keys().copied().filter(move |_| is_over)
+    /// Those who have to go on alone: all of them where the log does not go on behind what they have seen, or when it has gone on
+    /// for long and none of them cared.
+    pub(crate) fn stragglers(&self, view: View) -> Vec<u64> {
+        let is_left_behind =
+            self.holds.is_empty() && view.watermark.saturating_sub(self.scanned) > NEAR_ROWS;
+        match self.is_stuck || self.scanned < view.first_seq || is_left_behind {
+            true => self.members.keys().copied().collect(),
+            false => Vec::new(),
+        }
     }
 
     /// Whether it is a member.
@@ -98,10 +118,16 @@ impl Crowd {
         })
     }
 
+    /// Whether there are rows that it has not looked at.
+    pub(crate) fn is_behind(&self, watermark: u64) -> bool {
+        !self.members.is_empty() && self.scanned < watermark
+    }
+
     /// Whether it is to look now, be it because somebody else does.
     pub(crate) fn is_due(&self, watermark: u64, now: Instant, others_look: bool) -> bool {
         match self.alarm(watermark) {
-            None | Some(Alarm::Growth(_)) => false,
+            None => others_look && self.is_behind(watermark),
+            Some(Alarm::Growth(_)) => false,
             Some(Alarm::At(at)) => others_look || at <= now,
             Some(Alarm::Now) => true,
         }

@@ -10,6 +10,7 @@ use crate::batch::{self, StreamBatch};
 use crate::bell::Watch;
 use crate::crowd::Crowd;
 use crate::look::{Looker, Sight, TOGETHER_MIN, Task, is_keyed};
+use crate::state::State;
 use crate::step::{Piece, Plan, Step, View};
 use crate::streams::{Hub, Notices, lock};
 
@@ -49,12 +50,19 @@ pub(crate) fn run(hub: &Hub) {
         let is_final = hub.log.is_closed();
         let snapshot = hub.log.snapshot();
         let view = hub.view_of(&snapshot, is_final);
+        let mut plans = Vec::new();
+        // Batches that are due reach to the newest row, so that they have caught up, and no other has to say so.
+        if crowd.is_behind(view.watermark) && agenda.is_time_for(view.now, |id| crowd.has(id)) {
+            let piece = looker.look_for(hub, &crowd, &snapshot);
+            plans.extend(move_on(hub, &mut agenda, &mut crowd, view, piece));
+        }
         let Some(round) = begin(hub, &mut agenda, &mut crowd, view) else {
             return;
         };
         let others_look = round.tasks.iter().any(|task| is_keyed(&task.look));
         let crowd_looks = crowd.is_due(view.watermark, view.now, others_look);
-        let has_work = crowd_looks || !round.tasks.is_empty() || !round.plans.is_empty();
+        plans.extend(round.plans);
+        let has_work = crowd_looks || !round.tasks.is_empty() || !plans.is_empty();
         if !has_work && patient.is_empty() {
             drop(snapshot);
             let (watch, wake_at) = agenda.rest();
@@ -66,13 +74,12 @@ pub(crate) fn run(hub: &Hub) {
             hub.bell.sleep(&hub.log, watch, bound);
             continue;
         }
-        let mut plans = round.plans;
         if crowd_looks {
             let piece = looker.look_for(hub, &crowd, &snapshot);
             plans.extend(move_on(hub, &mut agenda, &mut crowd, view, piece));
         }
         let results = looker.look(hub, &snapshot, round.tasks);
-        plans.extend(take_note(hub, view, results));
+        plans.extend(take_note(hub, &mut agenda, &mut crowd, view, results));
         for (id, plan) in plans {
             if plan.is_prompt {
                 deliver(hub, &snapshot, id, plan);
@@ -93,7 +100,7 @@ fn begin(hub: &Hub, agenda: &mut Agenda, crowd: &mut Crowd, view: View) -> Optio
     let mut subscriptions = lock(&hub.subscriptions);
     let mut asked = agenda.due(view.watermark, view.now);
     asked.append(&mut subscriptions.changed);
-    asked.extend(crowd.stragglers(view.first_seq));
+    asked.extend(crowd.stragglers(view));
     if view.is_final {
         asked.extend(subscriptions.entries.keys());
     }
@@ -109,11 +116,11 @@ fn begin(hub: &Hub, agenda: &mut Agenda, crowd: &mut Crowd, view: View) -> Optio
         };
         entry.has_changed = false;
         let step = entry.state.step(view);
-        if are_many
-            && step.is_waiting()
-            && let Some(alarm) = crowd.join(id, &entry.state, view)
-        {
-            agenda.set(id, Some(alarm));
+        if are_many && step.lets_follow() && crowd.join(id, &entry.state, view) {
+            agenda.set(id, alarm_in_crowd(&entry.state));
+            if let Step::Make(plan) = step {
+                round.plans.push((id, plan));
+            }
             continue;
         }
         agenda.set(id, step.alarm());
@@ -145,6 +152,13 @@ fn begin(hub: &Hub, agenda: &mut Agenda, crowd: &mut Crowd, view: View) -> Optio
     (!is_over).then_some(round)
 }
 
+/// In the crowd nothing concerns a subscription but its deadline, and not even that while it owes nothing.
+fn alarm_in_crowd(state: &State) -> Option<Alarm> {
+    state
+        .is_watching()
+        .then(|| Alarm::At(state.deadline_among_others()))
+}
+
 /// Tells those members of the crowd for which something was found, and gathers the batches that are due now.
 fn move_on(
     hub: &Hub,
@@ -159,7 +173,7 @@ fn move_on(
     };
     let now = Instant::now();
     let view = View { now, ..view };
-    let mut plans = Vec::new();
+    let mut plans: Vec<(u64, Plan)> = Vec::new();
     let mut subscriptions = lock(&hub.subscriptions);
     for (id, seqs) in std::mem::take(&mut piece.found) {
         let Some(entry) = subscriptions.entries.get_mut(&id) else {
@@ -178,21 +192,34 @@ fn move_on(
             crowd.leave(id, None);
             agenda.set(id, Some(Alarm::Now));
         } else {
-            agenda.set(id, entry.state.deadline().map(Alarm::At));
+            agenda.set(id, alarm_in_crowd(&entry.state));
         }
     }
     crowd.move_to(piece.end, now);
+    // Whoever has a batch coming goes along with the others.
+    for (id, _) in &plans {
+        if let Some(entry) = subscriptions.entries.get(id) {
+            crowd.join(*id, &entry.state, view);
+        }
+    }
     plans
 }
 
 /// Tells the subscriptions what was found, and gathers the batches that are due now.
-fn take_note(hub: &Hub, view: View, results: Vec<Sight>) -> Vec<(u64, Plan)> {
+fn take_note(
+    hub: &Hub,
+    agenda: &mut Agenda,
+    crowd: &mut Crowd,
+    view: View,
+    results: Vec<Sight>,
+) -> Vec<(u64, Plan)> {
     let view = View {
         now: Instant::now(),
         ..view
     };
     let mut plans = Vec::new();
     let mut subscriptions = lock(&hub.subscriptions);
+    let are_many = subscriptions.entries.len() >= TOGETHER_MIN;
     for result in results {
         let Some(entry) = subscriptions.entries.get_mut(&result.id) else {
             continue;
@@ -204,6 +231,9 @@ fn take_note(hub: &Hub, view: View, results: Vec<Sight>) -> Vec<(u64, Plan)> {
         // What else there is to do is for the next round.
         if let Some(plan) = entry.state.due(view) {
             plans.push((result.id, plan));
+            if are_many && crowd.join(result.id, &entry.state, view) {
+                agenda.set(result.id, None);
+            }
         }
     }
     plans

@@ -56,6 +56,8 @@ pub(crate) struct State {
     pub(crate) cursor: u64,
     /// Everything below is in batches.
     made: u64,
+    /// Where the batch that was planned last was to end.
+    planned_end: u64,
     /// Everything below has been looked at.
     scanned: u64,
     /// Matches from `made` on, ascending.
@@ -109,6 +111,7 @@ impl State {
             pauses: 0,
             cursor: 0,
             made: 0,
+            planned_end: 0,
             scanned: 0,
             pending: Vec::new(),
             skip: None,
@@ -181,6 +184,11 @@ impl State {
     /// Whether there is a batch that the consumer asked for and that is not made yet.
     pub(crate) fn is_asking(&self) -> bool {
         self.phase == Phase::Running && self.credit > self.ready.len()
+    }
+
+    /// Whether new rows concern it now: it owes a batch and makes none.
+    pub(crate) fn is_watching(&self) -> bool {
+        self.is_asking() && !self.is_making
     }
 
     /// Whether there is a batch that the consumer asked for and has not taken.

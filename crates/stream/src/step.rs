@@ -86,12 +86,9 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    /// Whether there is nothing to do for it but to look at new rows.
-    pub(crate) fn is_waiting(&self) -> bool {
-        matches!(
-            self,
-            Self::Wait(_) | Self::Hold(_) | Self::Look(Look::Rows(_), _)
-        )
+    /// Whether others may look at new rows on its behalf.
+    pub(crate) fn lets_follow(&self) -> bool {
+        !matches!(self, Self::Look(Look::Time(..), _) | Self::End)
     }
 
     /// When to ask again, unless the subscription changes before.

@@ -21,7 +21,7 @@ impl State {
         if self.is_over() {
             return Step::End;
         }
-        if self.is_making || !self.is_asking() {
+        if !self.is_watching() {
             return Step::Rest;
         }
         if let Some(plan) = self.meet_retention(view, end) {
@@ -74,6 +74,12 @@ impl State {
             return Duration::ZERO;
         }
         Pace::hold(self.settings.batch_timeout)
+    }
+
+    /// When the next batch is due while others look on its behalf, who do not say how far they are.
+    pub(crate) fn deadline_among_others(&self) -> Instant {
+        self.deadline()
+            .unwrap_or(self.last_batch + self.settings.progress_interval)
     }
 
     /// How many more events its batch may have.

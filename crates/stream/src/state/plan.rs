@@ -56,6 +56,7 @@ impl State {
             Vec::new()
         };
         self.made = until;
+        self.planned_end = until;
         self.is_making = true;
         self.gap = None;
         self.last_batch = view.now;
@@ -90,12 +91,16 @@ impl State {
         if let Some(&first) = rest.first()
             && plan.epoch == self.epoch
         {
+            // What others have found since is found again: it comes behind the rest.
+            self.epoch += 1;
+            plan.epoch = self.epoch;
+            self.pending.retain(|&seq| seq < self.planned_end);
+            self.scanned = self.planned_end;
             self.waiting_since = Some(self.last_batch);
             self.cut = true;
             self.pending.splice(0..0, rest);
             if let Some(gap) = self.gap.take() {
                 self.hole_end = Some(gap.end);
-                self.scanned = gap.start;
             }
             self.made = first;
             self.told = false;
