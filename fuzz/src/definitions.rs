@@ -9,7 +9,7 @@ use kinescope_ring::{
     Ring, RingReader, RingState, RingWriter, SiteDefinition,
 };
 
-use crate::recordings::{head_at, record_all_kinds};
+use crate::recordings::{ORDER_FIELDS, head_at, record_all_kinds};
 use crate::sink::DecodingSink;
 use crate::{seal, take};
 
@@ -102,15 +102,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
     });
     definitions.define_site(SiteDefinition::default());
     keep();
-    let all = [
-        ("id", FieldType::I64),
-        ("amount", FieldType::F64),
-        ("paid", FieldType::Bool),
-        ("note", FieldType::Utf8),
-        ("currency", FieldType::Symbol),
-    ];
     for (event_type, fields) in [
-        ("order", &all[..]),
+        ("order", &ORDER_FIELDS[..]),
         ("$cut", &[("$cut", FieldType::F64)]),
         ("empty", &[]),
     ] {

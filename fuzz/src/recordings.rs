@@ -94,6 +94,15 @@ pub fn wait_visible(store: &Store, ring: &Ring, head: u32) {
     }
 }
 
+/// Of an emitter that has a field of each type.
+pub const ORDER_FIELDS: [(&str, FieldType); 5] = [
+    ("id", FieldType::I64),
+    ("amount", FieldType::F64),
+    ("paid", FieldType::Bool),
+    ("note", FieldType::Utf8),
+    ("currency", FieldType::Symbol),
+];
+
 /// Records of every kind, and definitions of every kind for them.
 pub fn record_kinds(store: &Store, writer: &mut RingWriter) {
     let definitions = store.definitions();
@@ -107,13 +116,7 @@ pub fn record_kinds(store: &Store, writer: &mut RingWriter) {
     let symbol = definitions.define_string("symbol").unwrap();
     let emitter = definitions.define_emitter(EmitterDefinition {
         event_type: "order",
-        fields: &[
-            ("id", FieldType::I64),
-            ("amount", FieldType::F64),
-            ("paid", FieldType::Bool),
-            ("note", FieldType::Utf8),
-            ("currency", FieldType::Symbol),
-        ],
+        fields: &ORDER_FIELDS,
         site,
     });
     record_all_kinds(writer, emitter.unwrap(), symbol, site.unwrap());

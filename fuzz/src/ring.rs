@@ -12,7 +12,7 @@ use kinescope_ring::{
 };
 use kinescope_store::Store;
 
-use crate::recordings::{options, record_all_kinds, wait_visible};
+use crate::recordings::{ORDER_FIELDS, options, record_all_kinds, wait_visible};
 use crate::sink::DecodingSink;
 use crate::{journal, take, take_bytes};
 
@@ -75,13 +75,7 @@ pub fn definitions() -> Definitions {
     definitions.define_string("$cut");
     definitions.define_emitter(EmitterDefinition {
         event_type: "order",
-        fields: &[
-            ("id", FieldType::I64),
-            ("amount", FieldType::F64),
-            ("paid", FieldType::Bool),
-            ("note", FieldType::Utf8),
-            ("currency", FieldType::Symbol),
-        ],
+        fields: &ORDER_FIELDS,
         site,
     });
     definitions

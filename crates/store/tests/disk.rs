@@ -10,23 +10,20 @@
 mod support;
 
 use kinescope_ring::Priority;
-use kinescope_store::{ErrorCode, Retention, Store};
+use kinescope_store::{ErrorCode, Store};
 use proptest::prelude::*;
 use support::disk::{CrashPoints, Scratch, disk, later, open_on_disk};
 use support::model::Model;
-use support::program::{Step, program};
-use support::{eventually, head_at, of_type, options, producer, rows, settle};
+use support::program::{program, without_waiting};
+use support::{eventually, head_at, log, of_type, plain, producer, settle};
 
 #[test]
 fn a_closed_recording_goes_on_where_it_was() {
     let scratch = Scratch::new();
     let mut all = Vec::new();
     for life in 0..4 {
-        let store = open_on_disk(
-            later(options(10, Retention::default()), life),
-            scratch.path(),
-        );
-        assert_eq!(rows(&store.snapshot().unwrap()), all);
+        let store = open_on_disk(later(plain(10), life), scratch.path());
+        assert_eq!(log(&store), all);
         let (mut writer, ring) = producer(&store, "thread");
         assert_eq!(
             (ring.producer(), ring.first_sequence()),
@@ -36,7 +33,7 @@ fn a_closed_recording_goes_on_where_it_was() {
             writer.event(head_at(number), &of_type("e"), Priority::Normal);
         }
         settle(&store, &mut writer);
-        all = rows(&store.snapshot().unwrap());
+        all = log(&store);
         assert_eq!(all.len() as i64, (life + 1) * 25);
         assert!(
             all.iter()
@@ -61,11 +58,8 @@ fn a_closed_recording_goes_on_where_it_was() {
 #[test]
 fn a_second_writer_is_told_who_has_the_recording() {
     let scratch = Scratch::new();
-    let store = open_on_disk(options(10, Retention::default()), scratch.path());
-    let second = Store::open_on_disk(
-        options(10, Retention::default()),
-        &disk(scratch.path(), None),
-    );
+    let store = open_on_disk(plain(10), scratch.path());
+    let second = Store::open_on_disk(plain(10), &disk(scratch.path(), None));
     let error = second.err().unwrap();
     assert_eq!(error.code, ErrorCode::Locked);
     assert!(
@@ -75,17 +69,7 @@ fn a_second_writer_is_told_who_has_the_recording() {
         "{error}"
     );
     store.close();
-    open_on_disk(options(10, Retention::default()), scratch.path());
-}
-
-/// Steps that do not wait for the writer.
-fn without_waiting(program: &[(usize, Step)]) -> Vec<(usize, Step)> {
-    let waits = |step: &Step| matches!(step, Step::Settle | Step::End | Step::Die);
-    program
-        .iter()
-        .filter(|(_, step)| !waits(step))
-        .cloned()
-        .collect()
+    open_on_disk(plain(10), scratch.path());
 }
 
 proptest! {
@@ -101,7 +85,7 @@ proptest! {
     ) {
         let (scratch, crashed) = (Scratch::new(), Scratch::new());
         let points = CrashPoints::new(scratch.path(), crashed.path());
-        let plain = || options(segment_events, Retention::default());
+        let plain = || plain(segment_events);
         let store = Store::open_on_disk(plain(), &disk(scratch.path(), Some(points.probe()))).unwrap();
         let mut model = Model::new(store);
         model.run(&before);
@@ -124,10 +108,10 @@ proptest! {
         model.check(None);
         model.run(&after);
         let store = model.finish();
-        let all = rows(&store.snapshot().unwrap());
+        let all = log(&store);
         store.close();
         let third = open_on_disk(later(plain(), 2), crashed.path());
-        prop_assert_eq!(rows(&third.snapshot().unwrap()), all, "crashed before {:?}", step);
+        prop_assert_eq!(log(&third), all, "crashed before {:?}", step);
         eventually("the end", || { third.close(); true });
     }
 }

@@ -23,30 +23,16 @@ use kinescope_store::{
     Durability, LossCause, Probe, Retention, Store, StoreOptions, VerifiedSegment, verify,
 };
 use proptest::prelude::*;
-use support::disk::{CrashPoints, Scratch, disk, image, later, open_on_disk};
+use support::disk::{CrashPoints, Scratch, disk, files, image, later, open_on_disk};
 use support::model::Model;
 use support::program::program;
 use support::value::Value;
-use support::{EventRow, eventually, head_at, look, of_type, options, producer, rows, settle};
+use support::{
+    EventRow, eventually, head_at, log, look, of_type, options, plain, producer, rows, settle,
+};
 
 /// Rows of a segment of the log, which no test here fills, so that all segments are small.
 const SEGMENT: usize = 1000;
-
-fn plain() -> StoreOptions {
-    options(SEGMENT, Retention::default())
-}
-
-fn files(path: &Path, end: &str) -> usize {
-    let names = fs::read_dir(path).unwrap().map(|entry| entry.unwrap());
-    let is_of = |name: &str| name.ends_with(end);
-    names
-        .filter(|entry| is_of(&entry.file_name().to_string_lossy()))
-        .count()
-}
-
-fn log(store: &Store) -> Vec<EventRow> {
-    rows(&store.snapshot().unwrap())
-}
 
 /// Events whose types differ between segments, so that equal codes mean different texts.
 fn record(store: &Store, writer: &mut RingWriter, first: usize, count: usize) {
@@ -69,8 +55,11 @@ fn small_segments(path: &Path, lives: &[usize]) -> Vec<EventRow> {
             Some("kinescope-merger") => Err(io::ErrorKind::StorageFull.into()),
             _ => Ok(()),
         });
-        let store =
-            Store::open_on_disk(later(plain(), life as i64), &disk(path, Some(refusing))).unwrap();
+        let store = Store::open_on_disk(
+            later(plain(SEGMENT), life as i64),
+            &disk(path, Some(refusing)),
+        )
+        .unwrap();
         assert_eq!(log(&store), all);
         let (mut writer, _ring) = producer(&store, "thread");
         record(&store, &mut writer, all.len(), *count);
@@ -115,9 +104,9 @@ fn small_segments_become_one_and_all_who_read_see_each_row_once() {
     let scratch = Scratch::new();
     let lives = [3, 1, 40, 7, 1, 1, 12, 30];
     let all = small_segments(scratch.path(), &lives);
-    let reader = Store::open_to_read(plain(), scratch.path()).unwrap();
+    let reader = Store::open_to_read(plain(SEGMENT), scratch.path()).unwrap();
     let held = reader.snapshot().unwrap();
-    let store = open_on_disk(later(plain(), 9), scratch.path());
+    let store = open_on_disk(later(plain(SEGMENT), 9), scratch.path());
     let held_by_writer = store.snapshot().unwrap();
     eventually("one file", || files(scratch.path(), ".arrow") == 1);
     // What it takes to have whoever follows look again.
@@ -140,7 +129,7 @@ fn small_segments_become_one_and_all_who_read_see_each_row_once() {
     assert_eq!(store.stats().indexed as usize, all.len());
     store.close();
     assert_intact(scratch.path(), 1);
-    let again = open_on_disk(later(plain(), 10), scratch.path());
+    let again = open_on_disk(later(plain(SEGMENT), 10), scratch.path());
     assert_eq!(log(&again), all);
     let found = again.snapshot().unwrap();
     let (segment, _) = found.segments().next().unwrap();
@@ -152,10 +141,10 @@ fn small_segments_become_one_and_all_who_read_see_each_row_once() {
 fn a_recording_that_is_opened_often_and_for_a_moment_has_few_files() {
     let scratch = Scratch::new();
     let mut all = Vec::new();
-    open_on_disk(plain(), scratch.path()).close();
-    let reader = Store::open_to_read(plain(), scratch.path()).unwrap();
+    open_on_disk(plain(SEGMENT), scratch.path()).close();
+    let reader = Store::open_to_read(plain(SEGMENT), scratch.path()).unwrap();
     for life in 1..101 {
-        let store = open_on_disk(later(plain(), life), scratch.path());
+        let store = open_on_disk(later(plain(SEGMENT), life), scratch.path());
         let (mut writer, _ring) = producer(&store, "thread");
         record(&store, &mut writer, all.len(), 2);
         all = log(&store);
@@ -173,7 +162,7 @@ fn a_recording_that_is_opened_often_and_for_a_moment_has_few_files() {
     look(&reader, &closed);
     assert_eq!(log(&reader), all);
     assert_eq!(reader.shared().lost_between(i64::MIN, i64::MAX), []);
-    let again = open_on_disk(later(plain(), 101), scratch.path());
+    let again = open_on_disk(later(plain(SEGMENT), 101), scratch.path());
     assert_eq!(log(&again), all);
     again.close();
 }
@@ -183,10 +172,10 @@ fn rows_behind_a_hole_stay_behind_it() {
     let scratch = Scratch::new();
     let all = small_segments(scratch.path(), &[5, 5, 5, 5, 5]);
     fs::remove_file(scratch.join(&format!("{:020}.arrow", 10))).unwrap();
-    let store = open_on_disk(later(plain(), 9), scratch.path());
+    let store = open_on_disk(later(plain(SEGMENT), 9), scratch.path());
     eventually("two files", || files(scratch.path(), ".arrow") == 2);
     store.close();
-    let again = open_on_disk(later(plain(), 10), scratch.path());
+    let again = open_on_disk(later(plain(SEGMENT), 10), scratch.path());
     let left = [&all[..10], &all[15..]].concat();
     assert_eq!(log(&again), left);
     let lost = again.shared().lost_between(i64::MIN, i64::MAX);
@@ -208,7 +197,7 @@ fn what_is_damaged_is_left_as_it_is() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&damaged, &bytes).unwrap();
-    let store = open_on_disk(later(plain(), 9), scratch.path());
+    let store = open_on_disk(later(plain(SEGMENT), 9), scratch.path());
     eventually("three files", || files(scratch.path(), ".arrow") == 3);
     assert_eq!(fs::read(&damaged).unwrap(), bytes);
     let left = [&all[..10], &all[15..]].concat();
@@ -233,13 +222,13 @@ fn a_disk_that_takes_no_merged_file_has_what_it_had() {
             Ok(())
         });
         let with = |probe| disk(scratch.path(), Some(probe));
-        let store = Store::open_on_disk(later(plain(), 9), &with(full)).unwrap();
+        let store = Store::open_on_disk(later(plain(SEGMENT), 9), &with(full)).unwrap();
         eventually("an attempt", || tried.load(Ordering::SeqCst));
         eventually("nothing unfinished", || files(scratch.path(), ".new") == 0);
         assert_eq!(log(&store), all);
         store.close();
         assert_intact(scratch.path(), 3);
-        let again = open_on_disk(later(plain(), 10), scratch.path());
+        let again = open_on_disk(later(plain(SEGMENT), 10), scratch.path());
         assert_eq!(log(&again), all);
         eventually("one file", || files(scratch.path(), ".arrow") == 1);
         again.close();
@@ -271,12 +260,12 @@ fn while_files_cannot_be_replaced_the_log_goes_on_and_they_are_later() {
             let fails = Arc::new(AtomicBool::new(true));
             let probe = placing_fails(after, &fails);
             let disk = disk(scratch.path(), Some(probe));
-            let store = Store::open_on_disk(later(plain(), 9), &disk).unwrap();
+            let store = Store::open_on_disk(later(plain(SEGMENT), 9), &disk).unwrap();
             eventually("a merged segment", || {
                 store.snapshot().unwrap().segment_count() == 2
             });
             assert_eq!(log(&store), all);
-            let fresh = Store::open_to_read(plain(), scratch.path()).unwrap();
+            let fresh = Store::open_to_read(plain(SEGMENT), scratch.path()).unwrap();
             assert_eq!(log(&fresh), all, "after {after}");
             fresh.close();
             fails.store(!recovers, Ordering::SeqCst);
@@ -285,7 +274,7 @@ fn while_files_cannot_be_replaced_the_log_goes_on_and_they_are_later() {
             }
             store.close();
             assert_eq!(files(scratch.path(), ".new"), 0);
-            let again = open_on_disk(later(plain(), 10), scratch.path());
+            let again = open_on_disk(later(plain(SEGMENT), 10), scratch.path());
             assert_eq!(log(&again), all, "after {after}");
             assert_eq!(again.shared().lost_between(i64::MIN, i64::MAX), []);
             eventually("one file", || files(scratch.path(), ".arrow") == 1);
@@ -337,7 +326,7 @@ fn what_is_evicted_before_its_files_are_replaced_does_not_come_back() {
 #[test]
 fn closing_does_not_wait_for_what_takes_long_and_leaves_nothing_unfinished() {
     let scratch = Scratch::new();
-    let with = |life| later(options(1 << 20, Retention::default()), life);
+    let with = |life| later(plain(1 << 20), life);
     let mut all = Vec::new();
     for life in 0..4 {
         let store = open_on_disk(with(life), scratch.path());
@@ -389,7 +378,7 @@ fn segments_that_were_written_at_times_too_far_apart_stay_apart() {
 fn crash_options(durability: Durability) -> StoreOptions {
     StoreOptions {
         durability,
-        ..plain()
+        ..plain(SEGMENT)
     }
 }
 
@@ -426,7 +415,7 @@ proptest! {
             image(scratch.path(), crashed.path());
         }
         prop_assert_eq!(log(store.as_ref().unwrap()), all.clone());
-        let reader = Store::open_to_read(plain(), crashed.path()).unwrap();
+        let reader = Store::open_to_read(plain(SEGMENT), crashed.path()).unwrap();
         prop_assert_eq!(log(&reader), all.clone(), "a reader, crashed before {:?}", step);
         reader.close();
         for life in 21..23 {
@@ -445,11 +434,11 @@ proptest! {
         lives in prop::collection::vec(program(12), 2..6),
     ) {
         let scratch = Scratch::new();
-        let mut model = Model::new(open_on_disk(plain(), scratch.path()));
+        let mut model = Model::new(open_on_disk(plain(SEGMENT), scratch.path()));
         for (life, program) in (1..).zip(&lives) {
             model.run(program);
             model.store.close();
-            drop(model.reopen(open_on_disk(later(plain(), life), scratch.path())));
+            drop(model.reopen(open_on_disk(later(plain(SEGMENT), life), scratch.path())));
             model.check(None);
         }
         eventually("nothing to merge", || is_settled(scratch.path()));

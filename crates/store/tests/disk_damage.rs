@@ -13,15 +13,16 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use kinescope_ring::{EventFields, Priority, Text, ValueWriter};
-use kinescope_store::{ErrorCode, LossCause, Retention, Store};
+use kinescope_ring::{EventFields, Priority};
+use kinescope_store::{ErrorCode, LossCause, Store};
 use proptest::prelude::*;
 use support::disk::{CrashPoints, Scratch, disk, image, later, open_on_disk};
-use support::{EventRow, head_at, of_type, options, producer, rows, settle};
+use support::value::Value;
+use support::{EventRow, head_at, log, of_type, plain, producer, settle};
 
 /// A recording of three sealed segments, as `close` leaves it; what it holds.
 fn closed(path: &Path) -> Vec<EventRow> {
-    let store = open_on_disk(options(4, Retention::default()), path);
+    let store = open_on_disk(plain(4), path);
     let all = record(&store, 10);
     store.close();
     all
@@ -31,19 +32,17 @@ fn record(store: &Store, events: i64) -> Vec<EventRow> {
     let (mut writer, _ring) = producer(store, "thread");
     writer.context(1, Some(7), None, None, &[("key", "value")]);
     for number in 0..events {
-        let mut data = ValueWriter::new();
-        let text = format!("event {number}");
-        data.text(Text::Inline(&text));
+        let data = Value::Text(format!("event {number}")).tagged();
         let mut head = head_at(number);
         head.slot = (number % 2) as u16;
         let event = EventFields {
-            data: Some(data.as_bytes()),
+            data: Some(&data),
             ..of_type("e")
         };
         writer.event(head, &event, Priority::Normal);
     }
     settle(store, &mut writer);
-    rows(&store.snapshot().unwrap())
+    log(store)
 }
 
 /// Codes that opening a damaged recording may give.
@@ -65,7 +64,7 @@ enum Held<'a> {
 /// What is there was recorded, and what is missing is told.
 fn assert_honest(store: &Store, held: Held<'_>, what: &str) {
     let (Held::All(all) | Held::AtLeast(all)) = held;
-    let found = rows(&store.snapshot().unwrap());
+    let found = log(store);
     for row in found.iter().filter(|row| row.event_type != "events_lost") {
         match (all.get(row.seq as usize), held) {
             (Some(recorded), Held::All(_)) => assert_eq!(row, recorded, "{what}"),
@@ -105,15 +104,12 @@ fn assert_honest(store: &Store, held: Held<'_>, what: &str) {
 }
 
 fn open_all_ways(path: &Path, held: Held<'_>, what: &str, writing: bool) {
-    match Store::open_to_read(options(4, Retention::default()), path) {
+    match Store::open_to_read(plain(4), path) {
         Ok(store) => assert_honest(&store, held, what),
         Err(error) => assert!(CODES.contains(&error.code), "{what}: {error}"),
     }
     if writing {
-        match Store::open_on_disk(
-            later(options(4, Retention::default()), 1),
-            &disk(path, None),
-        ) {
+        match Store::open_on_disk(later(plain(4), 1), &disk(path, None)) {
             Ok(store) => {
                 assert_honest(&store, held, what);
                 store.close();
@@ -147,43 +143,9 @@ fn files(path: &Path) -> Vec<PathBuf> {
     files
 }
 
-#[test]
-fn a_closed_recording_with_a_file_cut_at_any_length() {
-    let (whole, scratch) = (Scratch::new(), Scratch::new());
-    let all = closed(whole.path());
-    let mut opened = 0;
-    for (index, file) in files(whole.path()).into_iter().enumerate() {
-        let name = file.file_name().unwrap().to_owned();
-        let bytes = fs::read(&file).unwrap();
-        // Every length where something is, and every so many elsewhere.
-        let lengths = (0..bytes.len()).filter(|&len| bytes[len] != 0 || len % 512 == 0);
-        for len in lengths {
-            opened += 1;
-            let writing = opened % 97 == 0;
-            let path = if writing {
-                scratch.join(&format!("cut-{index}-{len}"))
-            } else {
-                whole.path().to_owned()
-            };
-            if writing {
-                image(whole.path(), &path);
-            }
-            let cut = path.join(&name);
-            put(&cut, &bytes[..len]);
-            open_all_ways(
-                &path,
-                Held::All(&all),
-                &format!("{name:?} cut at {len}"),
-                writing,
-            );
-            put(&cut, &bytes);
-        }
-    }
-    open_all_ways(whole.path(), Held::All(&all), "whole", true);
-}
-
-#[test]
-fn a_closed_recording_with_any_byte_changed() {
+/// Opens a closed recording with each of its files damaged at one place after the other: wherever something is, and at
+/// every so many elsewhere.
+fn damage_closed(what: &str, change: impl Fn(&[u8], usize) -> Vec<u8>) {
     let (whole, scratch) = (Scratch::new(), Scratch::new());
     let all = closed(whole.path());
     let mut opened = 0;
@@ -194,25 +156,41 @@ fn a_closed_recording_with_any_byte_changed() {
             opened += 1;
             let writing = opened % 97 == 0;
             let path = if writing {
-                scratch.join(&format!("flip-{index}-{at}"))
+                scratch.join(&format!("{index}-{at}"))
             } else {
                 whole.path().to_owned()
             };
             if writing {
                 image(whole.path(), &path);
             }
-            let mut changed = bytes.clone();
-            changed[at] ^= 1 << (at % 8);
-            put(&path.join(&name), &changed);
-            open_all_ways(
-                &path,
-                Held::All(&all),
-                &format!("{name:?} changed at {at}"),
-                writing,
-            );
-            put(&path.join(&name), &bytes);
+            let damaged = path.join(&name);
+            put(&damaged, &change(&bytes, at));
+            let what = format!("{name:?} {what} at {at}");
+            open_all_ways(&path, Held::All(&all), &what, writing);
+            put(&damaged, &bytes);
         }
     }
+    open_all_ways(whole.path(), Held::All(&all), "whole", true);
+}
+
+fn cut(bytes: &[u8], at: usize) -> Vec<u8> {
+    bytes[..at].to_vec()
+}
+
+fn flip(bytes: &[u8], at: usize) -> Vec<u8> {
+    let mut changed = bytes.to_vec();
+    changed[at] ^= 1 << (at % 8);
+    changed
+}
+
+#[test]
+fn a_closed_recording_with_a_file_cut_at_any_length() {
+    damage_closed("cut", cut);
+}
+
+#[test]
+fn a_closed_recording_with_any_byte_changed() {
+    damage_closed("changed", flip);
 }
 
 /// Events that were in a ring when the process was killed.
@@ -223,7 +201,7 @@ const LATE: &str = "late";
 fn crashed(path: &Path) -> Vec<EventRow> {
     let scratch = Scratch::new();
     let points = CrashPoints::new(scratch.path(), path);
-    let plain = options(4, Retention::default());
+    let plain = plain(4);
     let store = Store::open_on_disk(plain, &disk(scratch.path(), Some(points.probe()))).unwrap();
     let committed = record(&store, 10);
     let (mut writer, _ring) = producer(&store, "another");
@@ -288,16 +266,11 @@ fn damage_crashed(
 
 #[test]
 fn a_crashed_recording_with_a_file_cut_anywhere() {
-    damage_crashed("cut", |bytes, at| bytes[..at].to_vec(), |_| true);
+    damage_crashed("cut", cut, |_| true);
 }
 
 #[test]
 fn a_crashed_recording_with_a_byte_changed_anywhere() {
-    let flip = |bytes: &[u8], at: usize| {
-        let mut changed = bytes.to_vec();
-        changed[at] ^= 1 << (at % 8);
-        changed
-    };
     // Rows of an open segment have no checksum, and records in a ring have none.
     damage_crashed("changed", flip, |name| {
         !name.ends_with(".head") && !name.contains("ring-")
@@ -317,11 +290,8 @@ fn a_missing_index_is_made_again() {
         }
     }
     for life in 1..3 {
-        let store = open_on_disk(
-            later(options(4, Retention::default()), life),
-            scratch.path(),
-        );
-        assert_eq!(rows(&store.snapshot().unwrap()), all);
+        let store = open_on_disk(later(plain(4), life), scratch.path());
+        assert_eq!(log(&store), all);
         store.close();
     }
 }
@@ -357,7 +327,7 @@ proptest! {
     #[test]
     fn a_crashed_recording_with_stray_bytes_opens_or_says_why_not(damages in prop::collection::vec(damage(), 1..6)) {
         let (scratch, crashed) = (Scratch::new(), Scratch::new());
-        let store = open_on_disk(options(4, Retention::default()), scratch.path());
+        let store = open_on_disk(plain(4), scratch.path());
         record(&store, 10);
         image(scratch.path(), crashed.path());
         store.close();
@@ -381,14 +351,14 @@ proptest! {
         }
         for writing in [false, true] {
             let opened = if writing {
-                Store::open_on_disk(later(options(4, Retention::default()), 1), &disk(crashed.path(), None))
+                Store::open_on_disk(later(plain(4), 1), &disk(crashed.path(), None))
             } else {
-                Store::open_to_read(options(4, Retention::default()), crashed.path())
+                Store::open_to_read(plain(4), crashed.path())
             };
             match opened {
                 // Rows of an open segment have no checksum, but they are rows.
                 Ok(store) => {
-                    rows(&store.snapshot().unwrap());
+                    log(&store);
                     store.close();
                 }
                 Err(error) => prop_assert!(CODES.contains(&error.code), "{}", error),

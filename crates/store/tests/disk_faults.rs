@@ -19,31 +19,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use kinescope_ring::{Outcome, Priority, RingWriter};
 use kinescope_store::{Durability, EventId, LossCause, Retention, Store, StoreOptions};
 use proptest::prelude::*;
-use support::disk::{CrashPoints, Scratch, disk, image, later, open_on_disk};
-use support::{EventRow, eventually, head_at, look, of_type, options, producer, rows, settle};
-
-fn plain(segment_events: usize) -> StoreOptions {
-    options(segment_events, Retention::default())
-}
+use support::disk::{CrashPoints, Scratch, disk, files, image, later, open_on_disk};
+use support::{eventually, head_at, log, look, of_type, options, plain, producer, rows, settle};
 
 fn events(writer: &mut RingWriter, count: i64) {
     for number in 0..count {
         let outcome = writer.event(head_at(number), &of_type("e"), Priority::Normal);
         assert!(matches!(outcome, Outcome::Stored(_)));
     }
-}
-
-fn log(store: &Store) -> Vec<EventRow> {
-    rows(&store.snapshot().unwrap())
-}
-
-fn names(path: &Path, extension: &str) -> usize {
-    let entries = fs::read_dir(path)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    entries
-        .filter(|path| path.extension().is_some_and(|own| own == extension))
-        .count()
 }
 
 proptest! {
@@ -63,7 +46,7 @@ proptest! {
         let thread = if sealing { "kinescope-sealer" } else { "kinescope-syncer" };
         let quiet = std::cell::Cell::new(0);
         let step = points.crash(thread, steps, || events(&mut writer, 30), || {
-            let sealed = names(scratch.path(), "arrow");
+            let sealed = files(scratch.path(), ".arrow");
             std::thread::sleep(std::time::Duration::from_millis(100));
             quiet.replace(sealed) == sealed && sealed > 0
         });
@@ -112,7 +95,7 @@ fn after_a_power_loss_what_was_synced_is_there_and_nothing_comes_twice() {
         events(&mut writer, 3);
         settle(&store, &mut writer);
         let handed_out = log(&store);
-        eventually("sealed segments", || names(scratch.path(), "arrow") == 2);
+        eventually("sealed segments", || files(scratch.path(), ".arrow") == 2);
         image(scratch.path(), lost.path());
         lose_power(lost.path());
         let again = open_on_disk(later(with(), 1), lost.path());
@@ -175,7 +158,7 @@ fn while_there_is_no_space_recording_goes_on_in_memory() {
     assert_eq!(all.len(), 115);
     assert_eq!(store.stats().lost, [0; 5]);
     is_full.store(false, Ordering::SeqCst);
-    eventually("files", || names(scratch.path(), "arrow") >= 10);
+    eventually("files", || files(scratch.path(), ".arrow") >= 10);
     events(&mut writer, 20);
     settle(&store, &mut writer);
     store.close();
@@ -256,7 +239,7 @@ fn retention_removes_files_and_readers_keep_what_they_hold() {
         assert_eq!(snapshot.watermark, (round + 1) * 10);
         held.push((snapshot.clone(), rows(&snapshot)));
     }
-    eventually("evicted files", || names(scratch.path(), "arrow") <= 10);
+    eventually("evicted files", || files(scratch.path(), ".arrow") <= 10);
     for (snapshot, all) in &held {
         assert_eq!(&rows(snapshot), all);
     }

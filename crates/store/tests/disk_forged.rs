@@ -15,9 +15,9 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use kinescope_ring::{LossCause, Priority, RingWriter, layout};
-use kinescope_store::{ErrorCode, Retention, Store, StoreOptions, verify};
+use kinescope_store::{ErrorCode, Store, StoreOptions, verify};
 use support::disk::{CrashPoints, Scratch, disk, image, later};
-use support::{head_at, of_type, producer, rows, settle};
+use support::{head_at, log, of_type, plain, producer, settle};
 
 const CODES: [ErrorCode; 2] = [ErrorCode::CorruptRecording, ErrorCode::Io];
 const NUMBERS: [u64; 5] = [
@@ -78,7 +78,7 @@ const PAGE: usize = 4096;
 const RING_BYTES: usize = layout::HEADER_BYTES + (64 << 10);
 
 fn options() -> StoreOptions {
-    support::options(4, Retention::default())
+    plain(4)
 }
 
 /// What a killed process leaves: a sealed segment, one that is only closed, an open one, losses, a ring that has been
@@ -133,7 +133,7 @@ fn use_all_ways(path: &Path, what: &str) {
     verify(path).map(|_| ()).unwrap_or_else(refused);
     match Store::open_to_read(options(), path) {
         Ok(store) => {
-            rows(&store.snapshot().unwrap());
+            log(&store);
             store.shared().lost_between(i64::MIN, i64::MAX);
             store.close();
         }
@@ -143,16 +143,16 @@ fn use_all_ways(path: &Path, what: &str) {
         Ok(store) => store,
         Err(error) => return refused(error),
     };
-    let before = rows(&store.snapshot().unwrap()).len();
+    let before = log(&store).len();
     let (mut writer, _ring) = producer(&store, "next");
     write(&mut writer, 1);
     settle(&store, &mut writer);
-    let all = rows(&store.snapshot().unwrap());
+    let all = log(&store);
     assert_eq!(all.len(), before + 1, "{what}");
     store.close();
     drop(store);
     let store = Store::open_to_read(options(), path).unwrap();
-    assert!(rows(&store.snapshot().unwrap()) == all, "{what}");
+    assert!(log(&store) == all, "{what}");
 }
 
 #[test]

@@ -17,14 +17,11 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kinescope_ring::{EventFields, Priority, RingWriter, Text, ValueWriter};
-use kinescope_store::{
-    DiskOptions, Durability, ErrorCode, LossCause, Probe, Retention, Store, StoreOptions,
-};
-use support::disk::{Scratch, disk, image, later, open_on_disk};
-use support::{
-    EventRow, eventually, head_at, look, loss_of, of_type, options, producer, rows, settle,
-};
+use kinescope_ring::{EventFields, Priority, RingWriter};
+use kinescope_store::{DiskOptions, Durability, ErrorCode, LossCause, Probe, Store, StoreOptions};
+use support::disk::{Scratch, disk, files, image, later, open_on_disk};
+use support::value::Value;
+use support::{eventually, head_at, log, look, loss_of, of_type, plain, producer, settle};
 
 /// Steps that take space.
 const GREEDY: [&str; 6] = [
@@ -119,10 +116,6 @@ fn mount(path: &Path, how: &str) -> bool {
     status.is_ok_and(|output| output.status.success())
 }
 
-fn plain(segment_events: usize) -> StoreOptions {
-    options(segment_events, Retention::default())
-}
-
 fn synced(segment_events: usize) -> StoreOptions {
     StoreOptions {
         durability: Durability::Sync,
@@ -132,12 +125,10 @@ fn synced(segment_events: usize) -> StoreOptions {
 
 /// Records events with so many bytes of data each, as fast as they find room in the ring.
 fn events(store: &Store, writer: &mut RingWriter, count: usize, bytes: usize) {
-    let text = "x".repeat(bytes);
+    let data = Value::Text("x".repeat(bytes)).tagged();
     for number in 0..count {
-        let mut data = ValueWriter::new();
-        data.text(Text::Inline(&text));
         let event = EventFields {
-            data: Some(data.as_bytes()),
+            data: Some(&data),
             ..of_type("e")
         };
         writer.event(head_at(number as i64), &event, Priority::Normal);
@@ -148,18 +139,8 @@ fn events(store: &Store, writer: &mut RingWriter, count: usize, bytes: usize) {
     settle(store, writer);
 }
 
-fn log(store: &Store) -> Vec<EventRow> {
-    rows(&store.snapshot().unwrap())
-}
-
 fn unsaved(store: &Store) -> u64 {
     store.stats().unsaved
-}
-
-fn names(path: &Path, end: &str) -> usize {
-    let entries = fs::read_dir(path).unwrap();
-    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name.ends_with(end)).count()
 }
 
 #[test]
@@ -179,7 +160,7 @@ fn on_a_full_disk_recording_goes_on_in_memory_and_says_so() {
         assert_eq!(store.wait_durable().unwrap_err().code, ErrorCode::Io);
         assert_eq!(store.ensure_saved().unwrap_err().code, ErrorCode::Io);
         // What cannot be finished does not take up what little there is.
-        eventually("no unfinished files", || names(&small.path(), ".new") == 0);
+        eventually("no unfinished files", || files(&small.path(), ".new") == 0);
         let reader = Store::open_to_read(plain(1), &small.path()).unwrap();
         let seen = log(&reader);
         assert_eq!(seen, all[..seen.len()]);

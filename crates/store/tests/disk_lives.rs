@@ -18,7 +18,7 @@ use kinescope_ring::{Outcome, Priority, RingWriter};
 use kinescope_store::{Durability, LossCause, Retention, Store, StoreOptions, verify};
 use proptest::prelude::*;
 use support::disk::{CrashPoints, Scratch, disk, image, later, open_on_disk};
-use support::{EventRow, head_at, of_type, options, producer, rows, settle};
+use support::{EventRow, head_at, log, of_type, options, producer, settle};
 
 const KEPT_EVENTS: u64 = 320;
 /// An eighth of what retention keeps.
@@ -101,10 +101,6 @@ fn record(writer: &mut RingWriter, first: u64, count: u64) {
         );
         assert!(matches!(outcome, Outcome::Stored(_)));
     }
-}
-
-fn log(store: &Store) -> Vec<EventRow> {
-    rows(&store.snapshot().unwrap())
 }
 
 /// Each row is where its type says, and none is missing between the first and the last. Gives the first position.

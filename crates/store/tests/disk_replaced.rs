@@ -15,9 +15,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use kinescope_ring::{Priority, RingWriter};
-use kinescope_store::{Retention, Snapshot, Store, verify};
-use support::disk::{Scratch, image, later, open_on_disk};
-use support::{EventRow, eventually, head_at, look, of_type, options, producer, rows, settle};
+use kinescope_store::{Snapshot, Store, verify};
+use support::disk::{Scratch, files, image, later, open_on_disk};
+use support::{EventRow, eventually, head_at, look, of_type, plain, producer, rows, settle};
 
 /// Segments of ten rows, of which a file of thirty replaces three.
 const SMALL: usize = 10;
@@ -34,17 +34,9 @@ fn file(path: &Path, base_seq: usize, kind: &str) -> PathBuf {
     path.join(format!("{base_seq:020}.{kind}"))
 }
 
-fn files(path: &Path, kind: &str) -> usize {
-    let names = fs::read_dir(path).unwrap().map(|entry| entry.unwrap());
-    let is_of_kind = |name: &str| name.ends_with(kind);
-    names
-        .filter(|entry| is_of_kind(&entry.file_name().to_string_lossy()))
-        .count()
-}
-
 /// A file of the first rows of the same events, made by another recording.
 fn merged_file(path: &Path) -> PathBuf {
-    let other = open_on_disk(options(MERGED, Retention::default()), path);
+    let other = open_on_disk(plain(MERGED), path);
     let (mut writer, _ring) = producer(&other, "thread");
     record(&other, &mut writer, 0..MERGED as i64 + 1);
     other.close();
@@ -69,7 +61,7 @@ fn assert_whole(store: &Store, all: &[EventRow], who: &str) {
 #[test]
 fn at_every_step_of_replacing_segments_all_readers_see_each_row_once() {
     let (scratch, other) = (Scratch::new(), Scratch::new());
-    let with = || options(SMALL, Retention::default());
+    let with = || plain(SMALL);
     let store = open_on_disk(with(), scratch.path());
     let reader = Store::open_to_read(with(), scratch.path()).unwrap();
     let (mut writer, _ring) = producer(&store, "thread");

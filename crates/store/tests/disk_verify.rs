@@ -13,11 +13,12 @@ use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
-use kinescope_ring::{EventFields, Priority, Text, ValueWriter};
+use kinescope_ring::{EventFields, Priority};
 use kinescope_store::{LossCause, Retention, Store, Verification, verify};
 use proptest::prelude::*;
 use support::disk::{Scratch, image, open_on_disk};
-use support::{head_at, of_type, options, producer, settle};
+use support::value::Value;
+use support::{head_at, log, of_type, options, plain, producer, settle};
 
 const SEGMENT_ROWS: usize = 4;
 const ROWS: i64 = 10;
@@ -25,11 +26,9 @@ const ROWS: i64 = 10;
 fn record(store: &Store, numbers: Range<i64>) {
     let (mut writer, _ring) = producer(store, "thread");
     for number in numbers {
-        let mut data = ValueWriter::new();
-        let text = format!("event {number}");
-        data.text(Text::Inline(&text));
+        let data = Value::Text(format!("event {number}")).tagged();
         let event = EventFields {
-            data: Some(data.as_bytes()),
+            data: Some(&data),
             ..of_type("e")
         };
         writer.event(head_at(number), &event, Priority::Normal);
@@ -39,7 +38,7 @@ fn record(store: &Store, numbers: Range<i64>) {
 
 /// A recording of three sealed segments.
 fn closed(path: &Path) {
-    let store = open_on_disk(options(SEGMENT_ROWS, Retention::default()), path);
+    let store = open_on_disk(plain(SEGMENT_ROWS), path);
     record(&store, 0..ROWS);
     store.close();
 }
@@ -61,10 +60,10 @@ fn damaged(found: &Verification) -> Vec<&str> {
 
 /// Whether an answer lacks rows.
 fn is_incomplete(path: &Path) -> bool {
-    let Ok(store) = Store::open_to_read(options(SEGMENT_ROWS, Retention::default()), path) else {
+    let Ok(store) = Store::open_to_read(plain(SEGMENT_ROWS), path) else {
         return true;
     };
-    let rows = support::rows(&store.snapshot().unwrap()).len();
+    let rows = log(&store).len();
     let lost = store.shared().lost_between(i64::MIN, i64::MAX);
     rows != ROWS as usize || lost.iter().any(|range| range.cause == LossCause::Corrupt)
 }
@@ -117,7 +116,7 @@ fn a_recording_that_is_written_is_whole_all_the_while() {
 #[test]
 fn what_a_killed_process_leaves_is_whole() {
     let (scratch, killed) = (Scratch::new(), Scratch::new());
-    let store = open_on_disk(options(SEGMENT_ROWS, Retention::default()), scratch.path());
+    let store = open_on_disk(plain(SEGMENT_ROWS), scratch.path());
     record(&store, 0..ROWS);
     image(scratch.path(), killed.path());
     store.close();
@@ -206,7 +205,7 @@ proptest! {
         killed in any::<bool>(),
     ) {
         let scratch = Scratch::new();
-        let store = open_on_disk(options(SEGMENT_ROWS, Retention::default()), scratch.path());
+        let store = open_on_disk(plain(SEGMENT_ROWS), scratch.path());
         record(&store, 0..ROWS);
         let left = Scratch::new();
         if killed {

@@ -11,33 +11,13 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kinescope_ring::{CaptureLimits, Priority};
+use kinescope_ring::Priority;
 use kinescope_store::{
-    ErrorCode, EventId, Import, ImportBatch, ImportColumn, ImportSource, Integers, Retention,
-    Store, Texts,
+    ErrorCode, EventId, Import, ImportBatch, ImportColumn, Integers, Retention, Store, Texts,
 };
 use proptest::prelude::*;
-use support::{EventRow, head_at, of_type, open, options, producer, rows, settle};
-
-fn limits() -> CaptureLimits {
-    CaptureLimits {
-        max_string_length: 8192,
-        max_depth: 8,
-        max_fields: 128,
-        max_items: 128,
-        max_event_bytes: 65_536,
-        redact: Default::default(),
-    }
-}
-
-fn import(batches: Vec<ImportBatch>) -> Import {
-    Import {
-        source: ImportSource::Table(batches),
-        pid: "importing".to_owned(),
-        now: 77,
-        limits: limits(),
-    }
-}
+use support::imports::{import, limits};
+use support::{head_at, log, of_type, open, options, producer, settle};
 
 fn bytes_of<T: Copy, const N: usize>(values: &[T], bytes: impl Fn(T) -> [u8; N]) -> Vec<u8> {
     values.iter().flat_map(|&value| bytes(value)).collect()
@@ -98,14 +78,10 @@ fn fresh(count: usize) -> ImportBatch {
     batch(&vec![0; count], &vec!["1".to_owned(); count])
 }
 
-fn all(store: &Store) -> Vec<EventRow> {
-    rows(&store.snapshot().unwrap())
-}
-
 fn code_of(store: &Store, batches: Vec<ImportBatch>) -> ErrorCode {
-    let before = all(store);
+    let before = log(store);
     let error = store.import(import(batches)).unwrap_err();
-    assert_eq!(all(store), before, "something was stored");
+    assert_eq!(log(store), before, "something was stored");
     error.code
 }
 
@@ -141,7 +117,7 @@ proptest! {
                 imported += 1;
             }
         }
-        let stored: Vec<_> = all(&store).into_iter().enumerate().map(|(seq, row)| {
+        let stored: Vec<_> = log(&store).into_iter().enumerate().map(|(seq, row)| {
             assert_eq!(row.seq, seq as u64);
             (row.event_id, row.event_type, row.data)
         }).collect();
@@ -206,7 +182,7 @@ fn what_is_left_out_has_defaults() {
         .set("event_type", ImportColumn::Texts(plain(&["x", "y"])))
         .unwrap();
     store.import(import(vec![batch])).unwrap();
-    for row in all(&store) {
+    for row in log(&store) {
         assert_eq!(
             (row.node.as_str(), row.pid.as_str(), row.timestamp),
             (support::NODE, "importing", 77)
@@ -306,7 +282,7 @@ fn an_import_that_the_recording_cannot_keep_is_refused_whole() {
             .unwrap();
         assert!(store.stats().memory_bytes <= (4 << 20) / 8 * 9);
     }
-    let kept = all(&store).len() as u64;
+    let kept = log(&store).len() as u64;
     assert!(kept >= 1000, "{kept}");
     assert_eq!(store.stats().evicted, 8000 - kept);
     store.close();
@@ -330,7 +306,7 @@ fn a_row_of_unusual_size_is_stored_too() {
             ..import(vec![batch(&[0, 0], &texts), fresh(1)])
         })
         .unwrap();
-    let data: Vec<_> = all(&store)
+    let data: Vec<_> = log(&store)
         .into_iter()
         .map(|row| row.data.unwrap())
         .collect();
@@ -381,7 +357,7 @@ fn readers_see_all_of_an_import_or_none() {
             seen = imported;
         }
     });
-    let stored = all(&store);
+    let stored = log(&store);
     let sequences: Vec<u64> = stored.iter().map(|row| row.seq).collect();
     assert_eq!(sequences, (0..stored.len() as u64).collect::<Vec<_>>());
 }

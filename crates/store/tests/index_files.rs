@@ -17,31 +17,21 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use kinescope_ring::{CaptureLimits, Priority};
+use kinescope_ring::Priority;
 use kinescope_store::columns::DictionaryColumn;
 use kinescope_store::index::SegmentIndex;
 use kinescope_store::index::cells::{CellKey, CellPath};
-use kinescope_store::{
-    Import, ImportBatch, ImportColumn, ImportSource, Integers, Retention, Segment, Store,
-    StoreOptions, Texts,
-};
+use kinescope_store::{ImportBatch, ImportColumn, Integers, Segment, Store, Texts};
 use proptest::prelude::*;
 use sections::{index_files, replace, sections, without_queries};
 use support::disk::{CrashPoints, Scratch, disk, image, later, open_on_disk};
+use support::imports::import;
 use support::model::Model;
-use support::program::{Step, program};
-use support::{EventRow, eventually, head_at, of_type, options, producer, rows, settle};
-
-fn plain(segment_events: usize) -> StoreOptions {
-    options(segment_events, Retention::default())
-}
+use support::program::{program, without_waiting};
+use support::{EventRow, eventually, head_at, log, of_type, plain, producer, settle};
 
 fn read(path: &Path) -> Store {
     Store::open_to_read(plain(1), path).unwrap()
-}
-
-fn log(store: &Store) -> Vec<EventRow> {
-    rows(&store.snapshot().unwrap())
 }
 
 fn segments(store: &Store) -> Vec<Arc<Segment>> {
@@ -248,20 +238,7 @@ fn imported_segments_get_their_indexes_too() {
             ImportColumn::Texts(types.coded(codes).unwrap()),
         )
         .unwrap();
-    let import = Import {
-        source: ImportSource::Table(vec![batch]),
-        pid: "importing".to_owned(),
-        now: 77,
-        limits: CaptureLimits {
-            max_string_length: 8192,
-            max_depth: 8,
-            max_fields: 128,
-            max_items: 128,
-            max_event_bytes: 65_536,
-            redact: Default::default(),
-        },
-    };
-    store.import(import).unwrap();
+    store.import(import(vec![batch])).unwrap();
     let all = log(&store);
     assert_eq!(all.len(), 1000);
     eventually("all indexes in files", || {
@@ -314,16 +291,6 @@ fn any_damage_of_an_index_file_is_found_or_harmless() {
     }
     replace(&file, &bytes);
     assert!(check("whole", 0));
-}
-
-/// Steps that do not wait for the writer.
-fn without_waiting(program: &[(usize, Step)]) -> Vec<(usize, Step)> {
-    let waits = |step: &Step| matches!(step, Step::Settle | Step::End | Step::Die);
-    program
-        .iter()
-        .filter(|(_, step)| !waits(step))
-        .cloned()
-        .collect()
 }
 
 proptest! {

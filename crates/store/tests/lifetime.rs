@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use kinescope_ring::{EventFields, Outcome, Priority, Ring, RingState, RingWriter, Text};
-use kinescope_store::{ErrorCode, EventId, LossCause, Retention, Store};
+use kinescope_store::{ErrorCode, EventId, LossCause, Store};
 use proptest::prelude::*;
 use support::{
-    LossRow, eventually, head_at, loss_of, of_type, open, options, producer, rows, settle,
+    LossRow, eventually, head_at, log, loss_of, of_type, open, plain, producer, rows, settle,
 };
 
 fn lost_of(store: &Store, cause: LossCause) -> u64 {
@@ -56,7 +56,7 @@ fn closing_keeps_everything_recorded_before_and_refuses_everything_after() {
             })
             .collect();
         eventually("the events before closing", || {
-            rows(&store.snapshot().unwrap())
+            log(&store)
                 .iter()
                 .filter(|row| row.event_type == "before")
                 .count()
@@ -192,7 +192,7 @@ proptest! {
         ),
     ) {
         // Not drained while it is written into: the store gets the ring of a thread that is gone.
-        let store = Store::open_with(options(7, Retention::default()), kinescope_ring::Publication::PublishedHead).unwrap();
+        let store = Store::open_with(plain(7), kinescope_ring::Publication::PublishedHead).unwrap();
         let (mut writer, ring) = producer(&store, "thread-0");
         for number in 0..events {
             writer.event(head_at(number as i64), &of_type("e"), Priority::Normal);
@@ -209,7 +209,7 @@ proptest! {
         let (mut other, _ring) = producer(&store, "thread-1");
         other.event(head_at(1), &of_type("other"), Priority::Normal);
         settle(&store, &mut other);
-        let log = rows(&store.snapshot().unwrap());
+        let log = log(&store);
         prop_assert!(log.iter().any(|row| row.event_type == "other" && row.pid == "thread-1"));
     }
 }

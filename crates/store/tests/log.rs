@@ -9,9 +9,10 @@
 mod support;
 
 use kinescope_ring::Publication;
-use kinescope_store::{Retention, Store};
+use kinescope_store::Store;
 use proptest::prelude::*;
 use support::model::Model;
+use support::plain;
 use support::program::program;
 
 proptest! {
@@ -28,7 +29,7 @@ proptest! {
         } else {
             Publication::PublishedHead
         };
-        let options = support::options(segment_events, Retention::default());
+        let options = plain(segment_events);
         let mut model = Model::new(Store::open_with(options, publication).unwrap());
         model.run(&program);
         let store = model.finish();

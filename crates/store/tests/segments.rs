@@ -10,7 +10,7 @@ mod support;
 
 use kinescope_ring::{Inherited, Outcome, Priority, Text};
 use support::value::Value;
-use support::{head_at, of_type, open, producer, rows, settle};
+use support::{head_at, log, of_type, open, producer, settle};
 
 #[test]
 fn one_row_may_bring_a_pid_and_a_correlation_id_beside_its_contexts() {
@@ -30,7 +30,7 @@ fn one_row_may_bring_a_pid_and_a_correlation_id_beside_its_contexts() {
     head.slot = 1;
     writer.event(head, &event, Priority::Normal);
     settle(&store, &mut writer);
-    let rows = rows(&store.snapshot().unwrap());
+    let rows = log(&store);
     assert_eq!(rows.len(), 1);
     assert_eq!((&*rows[0].event_type, &*rows[0].pid), ("e", "own"));
     assert_eq!(rows[0].correlation_id.as_deref(), Some("own trace"));
@@ -52,7 +52,7 @@ fn a_first_row_larger_than_its_segment_keeps_its_contexts_texts() {
         assert!(matches!(outcome, Outcome::Stored(_)));
         settle(&store, &mut writer);
     }
-    let rows = rows(&store.snapshot().unwrap());
+    let rows = log(&store);
     let expected = [("context's", Some("trace")); 2];
     let found: Vec<_> = rows
         .iter()

@@ -22,7 +22,7 @@ use kinescope_stream::{
     Subscription,
 };
 use proptest::prelude::*;
-use support::{eventually, head_at, of_type, options, producer, rows_of, settle};
+use support::{cases, eventually, head_at, of_type, options, producer, rows_of, settle};
 
 /// What a reader has come to, in the order in which it did.
 #[derive(Debug, PartialEq)]
@@ -274,14 +274,8 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
-/// `PROPTEST_CASES` asks for more.
-fn cases() -> ProptestConfig {
-    let asked = std::env::var("PROPTEST_CASES").ok();
-    ProptestConfig::with_cases(asked.and_then(|cases| cases.parse().ok()).unwrap_or(96))
-}
-
 proptest! {
-    #![proptest_config(cases())]
+    #![proptest_config(cases(96))]
 
     #[test]
     fn every_position_is_read_or_told_of(

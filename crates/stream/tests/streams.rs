@@ -25,7 +25,7 @@ use kinescope_stream::{
 };
 use proptest::prelude::*;
 use support::value::Value;
-use support::{PATIENCE, head_at, of_type, open, options, producer, rows_of, settle};
+use support::{PATIENCE, cases, head_at, of_type, open, options, producer, rows_of, settle};
 
 const TYPES: [&str; 3] = ["a", "b", "c"];
 
@@ -513,14 +513,8 @@ impl World {
     }
 }
 
-/// `PROPTEST_CASES` asks for more.
-fn cases() -> ProptestConfig {
-    let asked = std::env::var("PROPTEST_CASES").ok();
-    ProptestConfig::with_cases(asked.and_then(|cases| cases.parse().ok()).unwrap_or(96))
-}
-
 proptest! {
-    #![proptest_config(cases())]
+    #![proptest_config(cases(96))]
 
     #[test]
     fn delivered_is_what_the_filter_selects_less_the_gaps(

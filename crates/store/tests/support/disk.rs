@@ -203,6 +203,13 @@ impl CrashPoints {
     }
 }
 
+/// Files of a recording whose names end so.
+pub fn files(path: &Path, end: &str) -> usize {
+    let names = fs::read_dir(path).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.ends_with(end)).count()
+}
+
 pub fn open_on_disk(options: StoreOptions, path: &Path) -> Store {
     Store::open_on_disk(options, &disk(path, None)).unwrap()
 }

@@ -216,3 +216,13 @@ fn step() -> impl Strategy<Value = Step> {
 pub fn program(steps_max: usize) -> impl Strategy<Value = Vec<(usize, Step)>> {
     prop::collection::vec((0..PRODUCERS, step()), 1..steps_max)
 }
+
+/// Steps that do not wait for the writer.
+pub fn without_waiting(program: &[(usize, Step)]) -> Vec<(usize, Step)> {
+    let waits = |step: &Step| matches!(step, Step::Settle | Step::End | Step::Die);
+    program
+        .iter()
+        .filter(|(_, step)| !waits(step))
+        .cloned()
+        .collect()
+}
