@@ -200,6 +200,7 @@ impl Directory {
         let mut file = File::create(&new)?;
         file.write_all(bytes)?;
         if sync {
+            self.step("replace.sync")?;
             file.sync_data()?;
         }
         self.step("replace.rename")?;
@@ -209,6 +210,7 @@ impl Directory {
 
     /// Has the directory's own entries reach the disk.
     pub(crate) fn sync(&self) -> io::Result<()> {
+        self.step("directory.sync")?;
         File::open(&self.path)?.sync_all()
     }
 

@@ -241,6 +241,7 @@ impl Stored {
         let file = File::create(&new)?;
         let len = self.index.write(self.directory.id(), queries, &file)?;
         if sync {
+            self.directory.step("index.sync")?;
             file.sync_data()?;
         }
         self.directory.step("index.rename")?;

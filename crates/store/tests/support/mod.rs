@@ -12,6 +12,8 @@ pub mod disk;
 pub mod expected;
 pub mod imports;
 pub mod model;
+#[cfg(unix)]
+pub mod power;
 pub mod program;
 pub mod rows;
 pub mod value;
