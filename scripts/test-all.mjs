@@ -1,18 +1,28 @@
 /**
- * Builds everything and runs every test suite: the crates' tests, the loom models, and vitest over the built package.
+ * Builds everything and runs every test suite: the crates' tests, the loom models, vitest over the built package, and beside it a minute
+ * of fuzzing for every reader of bytes.
  * The last line is `N passed, N failed`, summed over all of them; the exit code is 1 unless everything passed.
  */
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { buildFuzzer, fuzz } from './lib/fuzz.mjs'
 import { root, run } from './lib/run.mjs'
 import { setUp } from './lib/setup.mjs'
 import { cargoTotals, vitestTotals } from './lib/totals.mjs'
 
 /** Loom explores every interleaving up to this many preemptions; unbounded models do not end in useful time. */
 const LOOM_MAX_PREEMPTIONS = process.env.LOOM_MAX_PREEMPTIONS ?? '3'
+/** For each target. */
+const FUZZ_SECONDS = 60
 
 await setUp()
-const suites = [['cargo test', await cargoTest()], ...(await loomModels()), ['vitest', await vitest()]]
+const suites = [['cargo test', await cargoTest()], ['loom models', await loomModels()]]
+const { binary, missing } = await buildFuzzer()
+// The tests of the package leave one of two cores idle.
+const [ofPackage, ofFuzzing] = await Promise.all([vitest(), binary && fuzz(binary, { seconds: FUZZ_SECONDS, atOnce: 1, isIdle: true })])
+suites.push(['vitest', ofPackage])
+if (missing === undefined) suites.push(['fuzz targets', ofFuzzing ?? { passed: 0, failed: 1 }])
+else console.log(`\nSkipped, fuzz targets: ${missing}.`)
 
 console.log()
 const sum = { passed: 0, failed: 0 }
@@ -28,7 +38,7 @@ async function cargoTest() {
   return cargoTotals(await run('cargo', ['test', '--workspace', '--no-fail-fast'], { capture: true }))
 }
 
-/** Models are the tests `tests/loom*.rs` of a crate; they need a build of their own, with loom's atomics in place of the real ones. */
+/** Models are the tests `tests/loom.rs` of the crates; they need a build of their own, with loom's atomics in place of the real ones. */
 async function loomModels() {
   const env = {
     RUSTFLAGS: '--cfg loom',
@@ -39,16 +49,8 @@ async function loomModels() {
     CARGO_PROFILE_RELEASE_CODEGEN_UNITS: '16',
     LOOM_MAX_PREEMPTIONS,
   }
-  const results = []
-  for (const crate of readdirSync(join(root, 'crates'))) {
-    const tests = join(root, 'crates', crate, 'tests')
-    const models = existsSync(tests) ? readdirSync(tests).filter((file) => /^loom.*\.rs$/.test(file)) : []
-    const targets = models.flatMap((file) => ['--test', file.replace(/\.rs$/, '')])
-    if (targets.length === 0) continue
-    const args = ['test', '--release', '-p', `kinescope-${crate}`, ...targets]
-    results.push([`loom, crates/${crate}`, cargoTotals(await run('cargo', args, { capture: true, env }))])
-  }
-  return results
+  const args = ['test', '--release', '--workspace', '--no-fail-fast', '--test', 'loom']
+  return cargoTotals(await run('cargo', args, { capture: true, env }))
 }
 
 async function vitest() {

@@ -10,7 +10,7 @@ export const root = fileURLToPath(new URL('../../', import.meta.url))
  *
  * @param {string} command
  * @param {string[]} args
- * @param {{ env?: Record<string, string>, capture?: boolean }} [options] `capture`: also return standard output.
+ * @param {{ env?: Record<string, string>, capture?: boolean | 'only' }} [options] `capture`: also return standard output; `only`: do not show it.
  * @returns {Promise<{ code: number, stdout: string }>} `code` is 1 when a signal ended it or it could not be started.
  */
 export function run(command, args, { env = {}, capture = false } = {}) {
@@ -25,7 +25,7 @@ export function run(command, args, { env = {}, capture = false } = {}) {
     let stdout = ''
     child.stdout?.setEncoding('utf8').on('data', (text) => {
       stdout += text
-      process.stdout.write(text)
+      if (capture !== 'only') process.stdout.write(text)
     })
     child.on('error', (error) => {
       console.error(`${command}: ${error.message}`)
