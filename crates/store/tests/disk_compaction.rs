@@ -18,7 +18,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use kinescope_ring::{Priority, RingWriter};
 use kinescope_store::compaction::{MergeLimits, Piece, next_run};
 use kinescope_store::{
     Durability, LossCause, Probe, Retention, Store, StoreOptions, VerifiedSegment, verify,
@@ -27,50 +26,14 @@ use proptest::prelude::*;
 use support::disk::{CrashPoints, Scratch, disk, files, image, later, open_on_disk};
 use support::model::Model;
 use support::program::program;
-use support::value::Value;
-use support::{
-    EventRow, eventually, head_at, log, look, of_type, options, plain, producer, rows, settle,
-};
+use support::small_segments::record;
+use support::{EventRow, eventually, log, look, options, plain, producer, rows};
 
 /// Rows of a segment of the log, which no test here fills, so that all segments are small.
 const SEGMENT: usize = 1000;
 
-/// Events whose types differ between segments, so that equal codes mean different texts.
-fn record(store: &Store, writer: &mut RingWriter, first: usize, count: usize) {
-    for number in first..first + count {
-        let data = Value::Text(format!("{number}")).tagged();
-        let event_type = format!("type-{}", number * 7 % 5);
-        let mut event = of_type(&event_type);
-        event.data = Some(&data);
-        writer.event(head_at(number as i64), &event, Priority::Normal);
-    }
-    settle(store, writer);
-}
-
-/// Opens, records and closes so often, without anything being merged: by recordings of their own, one behind the other,
-/// the merger would be at work already. Gives the rows.
 fn small_segments(path: &Path, lives: &[usize]) -> Vec<EventRow> {
-    let mut all = Vec::new();
-    for (life, count) in lives.iter().enumerate() {
-        let refusing: Probe = Arc::new(|_| match std::thread::current().name() {
-            Some("kinescope-merger") => Err(io::ErrorKind::StorageFull.into()),
-            _ => Ok(()),
-        });
-        let store = Store::open_on_disk(
-            later(plain(SEGMENT), life as i64),
-            &disk(path, Some(refusing)),
-        )
-        .unwrap();
-        assert_eq!(log(&store), all);
-        let (mut writer, _ring) = producer(&store, "thread");
-        record(&store, &mut writer, all.len(), *count);
-        all = log(&store);
-        drop(writer);
-        store.close();
-    }
-    assert_eq!(files(path, ".arrow"), lives.len());
-    assert_eq!(files(path, ".new"), 0);
-    all
+    support::small_segments::small_segments(path, lives, &plain(SEGMENT))
 }
 
 /// Rows of the segments in files.

@@ -11,65 +11,23 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
-use std::sync::Arc;
 
-use kinescope_ring::{Outcome, Priority};
-use kinescope_store::{Durability, LossCause, Probe, Retention, Store, StoreOptions, verify};
+use kinescope_store::{Durability, LossCause, Store, StoreOptions, verify};
 use proptest::prelude::*;
-use support::disk::{Scratch, disk, later, open_on_disk};
+use support::disk::{Scratch, disk, files, later, open_on_disk};
 use support::power::PowerLosses;
-use support::{EventRow, eventually, head_at, of_type, options, producer, rows, settle};
+use support::small_segments::small_segments;
+use support::{EventRow, cases, eventually, log, plain};
 
 /// Crashes that are tried of each recording that is merged.
 const LOSSES: usize = 24;
 
 fn with(durability: Durability, life: i64) -> StoreOptions {
-    let options = options(1000, Retention::default());
-    later(
-        StoreOptions {
-            durability,
-            ..options
-        },
-        life,
-    )
-}
-
-fn log(store: &Store) -> Vec<EventRow> {
-    rows(&store.snapshot().unwrap())
-}
-
-fn arrow_files(path: &Path) -> usize {
-    let names = fs::read_dir(path).unwrap().map(|entry| entry.unwrap());
-    let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.filter(|name| name.ends_with(".arrow")).count()
-}
-
-/// A recording of as many segments as it was opened, none of which has been merged.
-fn small_segments(path: &Path, lives: &[usize]) -> Vec<EventRow> {
-    let mut all = Vec::new();
-    for (life, count) in (0..).zip(lives) {
-        let refusing: Probe = Arc::new(|_| match std::thread::current().name() {
-            Some("kinescope-merger") => Err(std::io::ErrorKind::StorageFull.into()),
-            _ => Ok(()),
-        });
-        let options = with(Durability::Sync, life);
-        let store = Store::open_on_disk(options, &disk(path, Some(refusing))).unwrap();
-        let (mut writer, _ring) = producer(&store, "thread");
-        for number in all.len()..all.len() + count {
-            let event_type = format!("type-{}", number * 7 % 5);
-            let head = head_at(number as i64);
-            let outcome = writer.event(head, &of_type(&event_type), Priority::Normal);
-            assert!(matches!(outcome, Outcome::Stored(_)));
-        }
-        settle(&store, &mut writer);
-        all = log(&store);
-        drop(writer);
-        store.close();
-    }
-    assert_eq!(arrow_files(path), lives.len());
-    all
+    let options = StoreOptions {
+        durability,
+        ..plain(1000)
+    };
+    later(options, life)
 }
 
 /// Numbers as chance gives them, the same for a seed.
@@ -111,7 +69,7 @@ fn check(store: &Store, all: &[EventRow], context: &str) -> Result<(), TestCaseE
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(6))]
+    #![proptest_config(cases(6))]
 
     #[test]
     fn a_loss_of_power_while_segments_are_merged_changes_no_row(
@@ -120,11 +78,11 @@ proptest! {
         seed in 1u64..,
     ) {
         let scratch = Scratch::new();
-        let all = small_segments(scratch.path(), &lives);
+        let all = small_segments(scratch.path(), &lives, &with(Durability::Sync, 0));
         let losses = PowerLosses::of(scratch.path());
         let store = Store::open_on_disk(with(durability, 20), &disk(scratch.path(), Some(losses.probe()))).unwrap();
         // With what is left to be removed, closing goes on.
-        eventually("fewer files", || arrow_files(scratch.path()) < lives.len());
+        eventually("fewer files", || files(scratch.path(), ".arrow") < lives.len());
         store.close();
         let mut dice = Dice(seed);
         for _ in 0..LOSSES {

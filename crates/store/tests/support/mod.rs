@@ -16,6 +16,8 @@ pub mod model;
 pub mod power;
 pub mod program;
 pub mod rows;
+#[cfg(unix)]
+pub mod small_segments;
 pub mod value;
 
 use std::sync::Arc;
