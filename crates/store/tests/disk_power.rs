@@ -30,19 +30,6 @@ fn with(durability: Durability, life: i64) -> StoreOptions {
     later(options, life)
 }
 
-/// Numbers as chance gives them, the same for a seed.
-struct Dice(u64);
-
-impl Dice {
-    /// A number below `end`, as xorshift64* (Vigna, 2016) makes them.
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % end
-    }
-}
-
 /// All rows, and nothing said to be missing but what might have been recorded since the last sync.
 fn check(store: &Store, all: &[EventRow], context: &str) -> Result<(), TestCaseError> {
     let seqs = |rows: &[EventRow]| rows.iter().map(|row| row.seq).collect::<Vec<_>>();
@@ -75,7 +62,7 @@ proptest! {
     fn a_loss_of_power_while_segments_are_merged_changes_no_row(
         lives in prop::collection::vec(1usize..20, 4..9),
         durability in prop::sample::select(vec![Durability::Process, Durability::Interval, Durability::Sync]),
-        seed in 1u64..,
+        choices in prop::collection::vec(any::<prop::sample::Index>(), 2048),
     ) {
         let scratch = Scratch::new();
         let all = small_segments(scratch.path(), &lives, &with(Durability::Sync, 0));
@@ -84,16 +71,17 @@ proptest! {
         // With what is left to be removed, closing goes on.
         eventually("fewer files", || files(scratch.path(), ".arrow") < lives.len());
         store.close();
-        let mut dice = Dice(seed);
+        let mut choices = choices.iter().cycle();
+        let mut below = |end: usize| choices.next().map_or(0, |choice| choice.index(end));
         for _ in 0..LOSSES {
             let lost = Scratch::new();
-            let at = 1 + dice.below(losses.steps() - 1);
+            let at = 1 + below(losses.steps() - 1);
             // Nothing of it, all of it, or any part has reached the disk.
-            let reached = dice.below(4);
+            let reached = below(4);
             losses.lose(at, lost.path(), |end| match reached {
                 0 => 0,
                 1 => end - 1,
-                _ => dice.below(end),
+                _ => below(end),
             });
             let context = format!("power was lost before step {at}, {}", losses.step(at));
             for life in 21..23 {
