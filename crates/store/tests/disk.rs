@@ -9,8 +9,11 @@
 
 mod support;
 
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use kinescope_ring::Priority;
-use kinescope_store::{ErrorCode, Store};
+use kinescope_store::{ErrorCode, Store, verify};
 use proptest::prelude::*;
 use support::disk::{CrashPoints, Scratch, disk, later, open_on_disk};
 use support::model::Model;
@@ -70,6 +73,33 @@ fn a_second_writer_is_told_who_has_the_recording() {
     );
     store.close();
     open_on_disk(plain(10), scratch.path());
+}
+
+/// A process that is being started has a copy of every open file until it runs its program, and who asks whether somebody
+/// writes must not keep a writer out.
+#[test]
+fn neither_starting_processes_nor_verifying_keeps_a_recording_locked() {
+    let scratch = Scratch::new();
+    open_on_disk(plain(10), scratch.path()).close();
+    let is_done = AtomicBool::new(false);
+    let opened = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_done.load(Ordering::Relaxed) {
+                Command::new("true").status().unwrap();
+            }
+        });
+        scope.spawn(|| {
+            while !is_done.load(Ordering::Relaxed) {
+                let _ = verify(scratch.path());
+            }
+        });
+        let opened = (0..200).try_for_each(|_| {
+            Store::open_on_disk(plain(10), &disk(scratch.path(), None)).map(|store| store.close())
+        });
+        is_done.store(true, Ordering::Relaxed);
+        opened
+    });
+    assert!(opened.is_ok(), "{opened:?}");
 }
 
 proptest! {

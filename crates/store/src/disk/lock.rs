@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -10,9 +11,14 @@ use rustix::io::Errno;
 use super::directory::open_or_create;
 use crate::error::{Error, ErrorCode};
 
+/// How long a lock is waited for that another one than a writer may hold for a moment: [`Lock::is_held`], or a process that
+/// was being started when the writer died, which has copies of its files until it runs its program.
+const PASSING_MAX: Duration = Duration::from_millis(100);
+const BETWEEN_TRIES: Duration = Duration::from_millis(1);
+
 /// Held for as long as it lives.
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -23,10 +29,16 @@ impl Lock {
     pub(crate) fn take(path: &Path) -> Result<Self, Error> {
         let io = |error: std::io::Error| Error::io(path.display(), &error);
         let mut file = open_or_create(path).map_err(io)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => return Err(locked(path, &mut file)),
-            Err(errno) => return Err(io(errno.into())),
+        let give_up = Instant::now() + PASSING_MAX;
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => break,
+                Err(Errno::WOULDBLOCK) if Instant::now() < give_up => {
+                    std::thread::sleep(BETWEEN_TRIES);
+                }
+                Err(Errno::WOULDBLOCK) => return Err(locked(path, &mut file)),
+                Err(errno) => return Err(io(errno.into())),
+            }
         }
         let own = std::process::id();
         let written = file
@@ -34,7 +46,7 @@ impl Lock {
             .and_then(|()| file.write_all(format!("{own} {}\n", start_time(own)).as_bytes()));
         // On a full disk the lock holds all the same; only who has it cannot be told.
         let _ = written;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 
     /// Whether somebody holds a lock file now.
@@ -42,6 +54,13 @@ impl Lock {
         File::open(path).is_ok_and(|file| {
             flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
         })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file would leave the lock with a process that is just being started, which has a copy of it.
+        let _ = flock(&self.file, FlockOperation::Unlock);
     }
 }
 
