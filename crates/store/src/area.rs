@@ -45,14 +45,14 @@ pub struct AreaPool {
 impl AreaPool {
     /// A mapping of this size, used or fresh: areas are read only where they have been written.
     fn take(&self, size_bytes: usize) -> std::io::Result<MmapMut> {
-        let pooled = crate::shared::lock(&self.by_size_bytes)
+        let pooled = crate::sync::lock(&self.by_size_bytes)
             .get_mut(&size_bytes)
             .and_then(Vec::pop);
         pooled.map_or_else(|| MmapMut::map_anon(size_bytes), Ok)
     }
 
     fn give_back(&self, mapping: MmapMut) {
-        let mut by_size_bytes = crate::shared::lock(&self.by_size_bytes);
+        let mut by_size_bytes = crate::sync::lock(&self.by_size_bytes);
         let pooled = by_size_bytes.entry(mapping.len()).or_default();
         if pooled.len() < POOLED_PER_SIZE {
             pooled.push(mapping);

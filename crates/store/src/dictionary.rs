@@ -9,8 +9,7 @@ use hashbrown::HashTable;
 use crate::area::{Area, AreaWriter};
 use crate::error::Error;
 use crate::memory_source::MemorySource;
-use crate::shared::lock;
-use crate::sync::{AtomicU32, Mutex, Ordering};
+use crate::sync::{AtomicU32, Mutex, Ordering, lock};
 
 /// The readers' side: strings by code, in order of first appearance.
 pub struct Dictionary {

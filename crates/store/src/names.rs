@@ -5,8 +5,7 @@ use hashbrown::HashMap;
 
 use crate::columns::DictionaryColumn;
 use crate::index::array::Array;
-use crate::shared::lock;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, lock};
 
 /// Texts of a column, at most: they are never forgotten.
 const TEXTS_MAX: usize = 65_536;

@@ -1,7 +1,7 @@
 //! What the writer thread publishes and everybody else reads.
 
-use std::sync::{Arc, OnceLock, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use crate::area::AreaPool;
 use crate::clock::Clock;
@@ -10,18 +10,13 @@ use crate::event_id::EventId;
 use crate::loss::{LossCause, LossLog, LossRange};
 use crate::names::Names;
 use crate::options::StoreOptions;
-use crate::part::{HeadIndex, Part};
+use crate::part::HeadIndex;
 use crate::producer_numbers::FIRST_IMPORT;
+use crate::progress::Progress;
 use crate::segment::Segment;
-use crate::slot::{Slot, Summary};
-use crate::sync::{
-    ArcSwap, AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, fence,
-};
-
-/// Locks, also after a panic of another holder: what the locks of this crate guard is never left half-changed.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use crate::slot::Slot;
+use crate::snapshot::Snapshot;
+use crate::sync::{ArcSwap, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, fence, lock};
 
 /// Counts that only grow, written by the writer thread.
 #[derive(Default)]
@@ -305,137 +300,5 @@ impl Drop for LateReader {
         if is_last && self.0.closed.load(Ordering::SeqCst) {
             self.0.set_segments(Vec::new());
         }
-    }
-}
-
-/// Lets threads sleep until another has something to tell.
-#[derive(Default)]
-struct Progress {
-    waiters: AtomicUsize,
-    mutex: Mutex<()>,
-    changed: Condvar,
-}
-
-impl Progress {
-    fn notify(&self) {
-        // Pairs with the increment in `wait_until`: either this sees the waiter, or the waiter sees the change.
-        fence(Ordering::SeqCst);
-        if self.waiters.load(Ordering::SeqCst) > 0 {
-            drop(lock(&self.mutex));
-            self.changed.notify_all();
-        }
-    }
-
-    fn wait_until(&self, bound: Duration, done: impl Fn() -> bool) {
-        if done() {
-            return;
-        }
-        let end = Instant::now() + bound;
-        self.waiters.fetch_add(1, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-        let mut guard = lock(&self.mutex);
-        while !done() {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            guard = self
-                .changed
-                .wait_timeout(guard, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
-        drop(guard);
-        self.waiters.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// The log up to an exclusive watermark.
-#[derive(Clone)]
-pub struct Snapshot {
-    segments: Arc<Vec<Slot>>,
-    head: Arc<Option<HeadIndex>>,
-    names: Arc<Names>,
-    /// Every row with `seq` below this that retention has left is part of the snapshot.
-    pub watermark: u64,
-}
-
-impl Snapshot {
-    /// The segments and how many of each one's rows belong to the snapshot, in `seq` order; none is empty. A file is
-    /// checked when it is first reached, and left out when it is damaged.
-    pub fn segments(&self) -> impl DoubleEndedIterator<Item = (&Arc<Segment>, usize)> {
-        self.segments_where(|_| true)
-    }
-
-    /// The rows of the snapshot in `seq` order, parted where an index ends; no part is empty.
-    pub fn parts(&self) -> Vec<Part<'_>> {
-        self.parts_where(|_| true)
-    }
-
-    /// Those of [`Snapshot::parts`] of which the summary of their file says that they may matter.
-    pub fn parts_where(&self, may_matter: impl Fn(&Summary) -> bool) -> Vec<Part<'_>> {
-        let head = (*self.head).as_ref();
-        let segments = self.segments_where(may_matter);
-        segments
-            .flat_map(|(segment, visible)| Part::of(segment, visible, head))
-            .collect()
-    }
-
-    /// Rows that an index covers, be it in a file that nobody has looked at.
-    pub fn indexed_rows(&self) -> u64 {
-        let in_files = self.segments.iter().map(|slot| match slot {
-            Slot::Memory(_) => 0,
-            Slot::File(stored) => stored.indexed_rows() as u64,
-        });
-        let in_files: u64 = in_files.sum();
-        let parts = self.parts_where(|_| false);
-        let indexed = parts.iter().filter(|part| part.index.is_some());
-        in_files + indexed.map(|part| part.rows.len() as u64).sum::<u64>()
-    }
-
-    /// Those of [`Snapshot::segments`] of which the summary says that they may matter. Segments in memory always do.
-    pub fn segments_where(
-        &self,
-        may_matter: impl Fn(&Summary) -> bool,
-    ) -> impl DoubleEndedIterator<Item = (&Arc<Segment>, usize)> {
-        self.segments.iter().filter_map(move |slot| {
-            let rows = usize::try_from(self.watermark.saturating_sub(slot.base_seq()))
-                .unwrap_or(usize::MAX);
-            let rows = slot.sealed_rows().map_or(rows, |sealed| rows.min(sealed));
-            if rows == 0 {
-                return None;
-            }
-            if let Slot::File(stored) = slot
-                && !may_matter(stored.summary())
-            {
-                return None;
-            }
-            slot.indexed_segment(&self.names)
-                .map(|segment| (segment, rows))
-        })
-    }
-
-    /// This snapshot below an earlier watermark.
-    #[must_use]
-    pub fn at(self, watermark: u64) -> Self {
-        Self {
-            watermark: watermark.min(self.watermark),
-            ..self
-        }
-    }
-
-    /// The first `seq` that retention has left.
-    pub fn first_seq(&self) -> u64 {
-        self.segments.first().map_or(0, Slot::base_seq)
-    }
-
-    /// Segments, the open one included.
-    pub fn segment_count(&self) -> usize {
-        self.segments.len()
-    }
-
-    /// Bytes of memory of all segments.
-    pub fn used_bytes(&self) -> usize {
-        self.segments.iter().map(Slot::memory_bytes).sum()
     }
 }

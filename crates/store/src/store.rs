@@ -22,8 +22,9 @@ pub use self::waiting::{SYNC_MAX, WAIT_MAX};
 use crate::disk::{Handles, Looks};
 use crate::error::{Error, ErrorCode};
 use crate::import::{Gathering, Import, ImportNumbers};
-use crate::shared::{Shared, Snapshot, lock};
-use crate::sync::Mutex;
+use crate::shared::Shared;
+use crate::snapshot::Snapshot;
+use crate::sync::{Mutex, lock};
 use crate::writer_thread::Command;
 
 /// Bound of waiting for the last files of a recording that is closed.

@@ -1,6 +1,8 @@
 //! The one door through which atomics, locks and the segment list come, so that loom models run on the production
 //! code.
 
+use std::sync::PoisonError;
+
 #[cfg(loom)]
 pub(crate) use model::*;
 #[cfg(not(loom))]
@@ -45,11 +47,11 @@ mod model {
 
     impl<T> ArcSwap<T> {
         pub(crate) fn load_full(&self) -> Arc<T> {
-            Arc::clone(&crate::shared::lock(&self.0))
+            Arc::clone(&crate::sync::lock(&self.0))
         }
 
         pub(crate) fn store(&self, value: Arc<T>) {
-            *crate::shared::lock(&self.0) = value;
+            *crate::sync::lock(&self.0) = value;
         }
     }
 
@@ -79,4 +81,9 @@ mod model {
                 .for_each(|cell| cell.with(|_| ()));
         }
     }
+}
+
+/// Locks, also after a panic of another holder: what the locks of this crate guard is never left half-changed.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -16,8 +16,9 @@ use crate::error::Error;
 use crate::import::Staged;
 use crate::log_writer::LogWriter;
 use crate::producer_sink::{ProducerSink, ProducerState};
-use crate::shared::{Shared, lock};
+use crate::shared::Shared;
 use crate::store::{Gone, Producers};
+use crate::sync::lock;
 
 /// What a ring may hand over before the next ring has its turn: large enough to amortize publishing, small enough
 /// that a flooding thread does not make the others wait.

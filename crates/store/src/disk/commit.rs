@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use kinescope_ring::layout::SEQUENCE_LIMIT;
 
+use super::blocks::allocate;
 use super::codec::{Decoder, Encoder, Record};
 use super::directory::{Directory, open_or_create};
-use super::head::{allocate, read_entries};
+use super::head::read_entries;
 use crate::columns::DictionaryColumn;
 use crate::error::Error;
 use crate::mapping::{Allocate, FileMap, Region};

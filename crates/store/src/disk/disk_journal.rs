@@ -1,8 +1,10 @@
 //! Keeps a log on disk while it is written.
 
+mod closing;
+mod counts;
+
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +22,7 @@ use super::sealer::{Job, Sealer, Stranded};
 use super::sequences::Sequences;
 use super::session::Session;
 use super::stored::Stored;
-use super::syncer::{SyncWaiter, Syncer, unsynced};
+use super::syncer::{SyncWaiter, Syncer};
 use crate::context::Context;
 use crate::error::Error;
 use crate::journal::{Journal, Position};
@@ -105,32 +107,6 @@ impl DiskJournal {
         Ok(())
     }
 
-    /// Counts what a position speaks of that is in no file.
-    fn count_unsaved(&self, position: &Position) {
-        let is_open_stranded = !self.heads.contains_key(&position.base_seq);
-        let open = u64::from(is_open_stranded) * position.rows as u64;
-        let sealed = self.sealer.done.stranded_rows.load(Ordering::Relaxed);
-        let unsaved = &self.shared.counters.unsaved;
-        unsaved.store(open + sealed, Ordering::Release);
-    }
-
-    fn count_disk_bytes(&self) {
-        let heads: u64 = self.heads.values().map(|head| head.disk_bytes()).sum();
-        let counters = &self.shared.counters;
-        counters
-            .disk_bytes
-            .store(heads + self.sealed_bytes, Ordering::Relaxed);
-    }
-
-    /// A segment's files have so many bytes now.
-    fn count_file(&mut self, base_seq: u64, bytes: u64) {
-        let before = match bytes {
-            0 => self.file_bytes.remove(&base_seq),
-            _ => self.file_bytes.insert(base_seq, bytes),
-        };
-        self.sealed_bytes = self.sealed_bytes + bytes - before.unwrap_or(0);
-    }
-
     fn set_synced_files(&self) {
         if let Some(live) = &self.live {
             let losses = self.losses.handle().ok().map(Arc::new);
@@ -148,31 +124,6 @@ impl DiskJournal {
         match self.losses.rewrite(known.iter()) {
             Ok(()) => self.has_new_heads = true,
             Err(_) => self.losses_rest_until = Some(Instant::now() + RETRY_SPACE),
-        }
-    }
-
-    /// The session's files are of no use any more.
-    fn end_session(&mut self) {
-        if let Some(mut live) = self.live.take() {
-            let synced = live.syncer.finish();
-            self.commit.session = 0;
-            self.commit.contexts = Appended::default();
-            self.commit.generation += 1;
-            self.state.write(&self.commit);
-            if let Some((file, mut durable)) = synced {
-                durable.commit = if self.commit.head.is_some() {
-                    unsynced(&self.commit)
-                } else {
-                    self.commit
-                };
-                let unsaved = self.unsaved_sequence.load(Ordering::Relaxed);
-                durable.sequence_floor = durable.sequence_floor.max(unsaved);
-                // A head that is left has rows that only this run of the machine is sure of.
-                durable.is_clean = self.commit.head.is_none() && self.heads.is_empty();
-                // The disk that does not take it takes the recording for one whose process was killed.
-                let _ = file.write(&mut durable);
-            }
-            live.session.remove();
         }
     }
 }
@@ -438,36 +389,7 @@ impl Journal for DiskJournal {
     }
 
     fn close(&mut self) {
-        self.sealer.finish();
-        let sealed = self.sealer.done.stranded_rows.load(Ordering::Relaxed);
-        let open = if self.commit.head.is_none() {
-            self.commit.rows
-        } else {
-            0
-        };
-        let unsaved = &self.shared.counters.unsaved;
-        unsaved.store(open + sealed, Ordering::Release);
-        for slot in self.take_stored() {
-            self.uses(&slot);
-            let head: PathBuf = self.directory.segment_file(slot.base_seq(), Kind::Head);
-            let _ = self.directory.remove(&head);
-        }
-        // The open head is empty, or has rows that found no space.
-        if self.commit.rows == 0
-            && let Some(base_seq) = self.commit.head.take()
-        {
-            self.heads.remove(&base_seq);
-            self.commit.list_version += 1;
-            self.commit.generation += 1;
-            self.state.write(&self.commit);
-            let head = self.directory.segment_file(base_seq, Kind::Head);
-            let _ = self.directory.remove(&head);
-        }
-        let _ = self.sequences.sync();
-        let _ = self.losses.sync();
-        let _ = self.directory.sync();
-        self.end_session();
-        self.count_disk_bytes();
+        self.finish();
     }
 }
 

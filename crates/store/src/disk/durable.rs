@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use super::blocks::allocate;
 use super::codec::{Decoder, Encoder, Record};
 use super::commit::{COMMIT_BYTES, Commit, NUMBER_LIMIT};
 use super::directory::{Directory, open_or_create, read_bounded};
-use super::head::allocate;
 use crate::error::Error;
 
 const PAGE_BYTES: u64 = 4096;

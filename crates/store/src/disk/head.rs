@@ -6,154 +6,25 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_buffer::ArrowNativeType;
-use rustix::fs::{FallocateFlags, fallocate};
-use rustix::io::Errno;
-
+use super::blocks::{Blocks, PAGE_BYTES, allocate};
 use super::codec::{Decoder, Encoder};
-use super::columns_of_file::{ColumnRegions, Filling, Lens, check};
+use super::columns_of_file::{Filling, Lens, check};
 use super::directory::{Directory, Kind};
-use crate::area::AreaWriter;
-use crate::columns::{DictionaryColumn, NullableColumn};
+use super::head_layout::{HeadSource, Layout, area_lens, column_regions};
+use crate::columns::DictionaryColumn;
 use crate::error::Error;
 use crate::journal::Position;
-use crate::mapping::{Allocate, FileMap, Region};
-use crate::memory_source::MemorySource;
+use crate::mapping::FileMap;
 use crate::segment::Columns;
-use crate::segment_builder::{SegmentBuilder, SegmentLimits, TEXTS_PER_ROW};
-use crate::validity::Validity;
+use crate::segment_builder::{SegmentBuilder, SegmentLimits};
 
 const MAGIC: &[u8; 8] = b"KSHEAD1\n";
-const PAGE_BYTES: usize = 4096;
 const HEADER_BYTES: usize = 72;
 const CLOSED_AT: usize = 2048;
 const CLOSED_BYTES: usize = 64;
 /// More rows than a segment can have.
 const ROWS_MAX: u64 = 1 << 32;
 const AREA_BYTES_MAX: u64 = 1 << 31;
-
-/// Where the columns of a head lie.
-struct Layout {
-    /// Offset and length of each region, in the order in which a segment asks for its memory.
-    regions: Vec<(usize, usize)>,
-    len: usize,
-}
-
-impl Layout {
-    fn of(limits: &SegmentLimits) -> Self {
-        let rows = limits.rows;
-        let text = |texts: usize, bytes: usize| [(texts + 1) * 4, bytes];
-        let mut lens = vec![rows * 8; 5];
-        lens.extend([rows * 2, rows * 4]);
-        lens.extend([rows * 4; DictionaryColumn::COUNT]);
-        for _ in 0..DictionaryColumn::COUNT {
-            lens.extend(text(rows * TEXTS_PER_ROW, limits.dictionary_bytes));
-        }
-        lens.push((rows + 1) * 4);
-        lens.extend(text(limits.tag_entries, limits.tag_bytes));
-        lens.extend(text(limits.tag_entries, limits.tag_bytes));
-        lens.extend(text(rows, limits.data_bytes));
-        lens.extend([rows.div_ceil(64) * 8; NullableColumn::COUNT]);
-        let mut len = PAGE_BYTES;
-        let place = |bytes: usize| {
-            let at = len;
-            len = (len + bytes).next_multiple_of(PAGE_BYTES);
-            (at, bytes)
-        };
-        let regions = lens.into_iter().map(place).collect();
-        Self { regions, len }
-    }
-}
-
-/// The blocks of a head's file.
-struct Blocks {
-    file: File,
-    directory: Directory,
-}
-
-impl std::panic::RefUnwindSafe for Blocks {}
-
-impl Allocate for Blocks {
-    fn allocate(&self, offset: u64, len: u64) -> bool {
-        let allocated = match self.directory.step("head.allocate") {
-            Ok(()) => allocate(&self.file, offset, len),
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                write_again(&self.file, offset, len)
-            }
-            Err(error) => Err(error),
-        };
-        allocated.is_ok()
-    }
-}
-
-/// Gives a part of a file blocks; what it holds stays, and what it does not hold reads as zeros.
-pub(crate) fn allocate(file: &File, offset: u64, len: u64) -> io::Result<()> {
-    if len == 0 {
-        return Ok(());
-    }
-    match fallocate(file, FallocateFlags::empty(), offset, len) {
-        Ok(()) => Ok(()),
-        Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_again(file, offset, len),
-        Err(errno) => Err(errno.into()),
-    }
-}
-
-/// Where a file system cannot be asked for blocks, writing is what gives them: what is there is written once more.
-fn write_again(file: &File, offset: u64, len: u64) -> io::Result<()> {
-    let end = offset + len;
-    if file.metadata()?.len() < end {
-        file.set_len(end)?;
-    }
-    let mut page = [0; PAGE_BYTES];
-    for at in (offset..end).step_by(PAGE_BYTES) {
-        let page = &mut page[..(end - at).min(PAGE_BYTES as u64) as usize];
-        file.read_exact_at(page, at)?;
-        file.write_all_at(page, at)?;
-    }
-    Ok(())
-}
-
-/// Gives a new segment its memory in a head's file, or an old one the memory that it had.
-struct HeadSource {
-    map: Arc<FileMap>,
-    regions: std::vec::IntoIter<(usize, usize)>,
-    /// Elements that each area has already.
-    lens: std::vec::IntoIter<usize>,
-}
-
-impl HeadSource {
-    fn next(&mut self) -> Result<Region, Error> {
-        let place = self.regions.next();
-        let (offset, len) =
-            place.ok_or_else(|| Error::corrupt("a head without all of its columns"))?;
-        self.map.region(offset, len)
-    }
-}
-
-impl MemorySource for HeadSource {
-    fn area<T: ArrowNativeType>(&mut self, _capacity: usize) -> Result<AreaWriter<T>, Error> {
-        let len = self.lens.next();
-        let area = AreaWriter::resume(self.next()?, len.unwrap_or(0))?;
-        // One that goes on may be full; a new one has to take something.
-        if len.is_none() && area.room() == 0 {
-            return Err(no_space());
-        }
-        Ok(area)
-    }
-
-    fn validity(&mut self, rows: usize) -> Result<Arc<Validity>, Error> {
-        let region = self.next()?;
-        if !region.allocate(0, region.len()) {
-            return Err(no_space());
-        }
-        Validity::of_file(region, rows)
-            .ok_or_else(|| Error::corrupt("a validity bitmap is shorter than its column"))
-    }
-}
-
-fn no_space() -> Error {
-    Error::io("a segment", &io::ErrorKind::StorageFull.into())
-}
 
 /// A head's file.
 pub(crate) struct Head {
@@ -399,41 +270,4 @@ pub(crate) fn read_entries(record: &mut Decoder<'_>) -> Option<[u32; DictionaryC
         *count = record.u32()?;
     }
     Some(entries)
-}
-
-/// How many elements each area has, in the order in which a segment asks for its memory.
-fn area_lens(lens: &Lens) -> Vec<usize> {
-    let rows = lens.rows;
-    let mut all = vec![rows; 7 + DictionaryColumn::COUNT];
-    for column in 0..DictionaryColumn::COUNT {
-        all.extend([lens.entries[column] + 1, lens.entry_bytes[column]]);
-    }
-    all.push(rows + 1);
-    all.extend([lens.tags + 1, lens.tag_key_bytes]);
-    all.extend([lens.tags + 1, lens.tag_value_bytes]);
-    all.extend([rows + 1, lens.data_bytes]);
-    all
-}
-
-fn column_regions(regions: Vec<Region>) -> Option<ColumnRegions> {
-    fn take<T, const N: usize>(from: &mut impl Iterator<Item = T>) -> Option<[T; N]> {
-        from.take(N).collect::<Vec<_>>().try_into().ok()
-    }
-    let mut regions = regions.into_iter();
-    let fixed = take(&mut regions)?;
-    let codes = take(&mut regions)?;
-    let mut dictionaries = Vec::new();
-    for _ in 0..DictionaryColumn::COUNT {
-        dictionaries.push(take(&mut regions)?);
-    }
-    Some(ColumnRegions {
-        fixed,
-        codes,
-        dictionaries: dictionaries.try_into().ok()?,
-        tag_offsets: regions.next()?,
-        tag_keys: take(&mut regions)?,
-        tag_values: take(&mut regions)?,
-        data: take(&mut regions)?,
-        validity: take(&mut regions.map(Some))?,
-    })
 }

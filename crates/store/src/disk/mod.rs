@@ -2,6 +2,7 @@
 
 mod arrow_file;
 mod basis;
+mod blocks;
 mod codec;
 mod columns_of_file;
 mod commit;
@@ -13,6 +14,7 @@ mod durable;
 mod follow;
 mod handover;
 mod head;
+mod head_layout;
 mod holes;
 mod index_file;
 mod lock;

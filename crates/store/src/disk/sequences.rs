@@ -6,8 +6,8 @@ use std::os::unix::fs::FileExt;
 
 use kinescope_ring::layout::SEQUENCE_LIMIT;
 
+use super::blocks::allocate;
 use super::directory::{Directory, open_or_create, read_bounded};
-use super::head::allocate;
 
 /// By how much sequences jump when nobody knows how far they had come: more than can have been recorded since anything
 /// was last on the disk, and seldom enough for 48 bits.

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use kinescope_ring::{Definitions, Publication, Ring, RingError};
 
+use super::blocks::allocate;
 use super::commit::{Commit, Place};
 use super::directory::{Directory, open_or_create, read_bounded};
-use super::head::allocate;
 use super::lock::Lock;
 use super::sequences::{SEQUENCE_JUMP, Sequences};
 use crate::error::Error;

@@ -8,8 +8,9 @@ use crate::event_id::EventId;
 use crate::producer_numbers::FIRST_IMPORT;
 use crate::segment::{ProducerRange, Segment};
 use crate::segment_builder::SegmentBuilder;
-use crate::shared::{Shared, Snapshot};
+use crate::shared::Shared;
 use crate::slot::Summary;
+use crate::snapshot::Snapshot;
 use crate::sync::Ordering;
 
 /// Up to this many ids of a producer are looked up one by one; more are compared with all rows of a segment at once.

@@ -13,8 +13,8 @@ use crate::disk::DiskOptions;
 use crate::error::Error;
 use crate::log_writer::LogWriter;
 use crate::options::StoreOptions;
-use crate::shared::{Shared, lock};
-use crate::sync::Mutex;
+use crate::shared::Shared;
+use crate::sync::{Mutex, lock};
 use crate::writer_thread::{Command, Writer};
 
 fn default_publication() -> Publication {

@@ -7,8 +7,7 @@ use kinescope_ring::{Ring, RingError, RingState};
 
 use super::Store;
 use crate::error::Error;
-use crate::shared::lock;
-use crate::sync::Ordering;
+use crate::sync::{Ordering, lock};
 use crate::writer_thread::Command;
 
 impl Store {

@@ -2,8 +2,7 @@
 
 use super::Store;
 use super::registry::Gone;
-use crate::shared::lock;
-use crate::sync::Ordering;
+use crate::sync::{Ordering, lock};
 
 /// What a store has done so far.
 #[derive(Clone, Copy, Debug, Default)]
