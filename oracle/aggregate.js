@@ -4,7 +4,7 @@
  */
 import { invalidArgument, isPlainArgument, rejectUnknownKeys } from './errors.js'
 import { accumulatorOf } from './accumulators.js'
-import { resolveField, sortValue } from './fields.js'
+import { COLUMNS, resolveField, sortValue } from './fields.js'
 import { compileCondition } from './filter.js'
 import { compareAbsentLast } from './order.js'
 import { compileQuery, requireCount } from './query.js'
@@ -24,7 +24,7 @@ export function aggregate(log, options) {
   rejectUnknownKeys(options, ['groupBy', 'aggregations', 'filters', 'having', 'orderBy', 'limit', 'timeoutMs'], 'aggregate')
   const keys = parseGroupBy(options.groupBy)
   const outputs = parseAggregations(options.aggregations)
-  const columns = checkNames([...keys, ...outputs.map(({ column }) => column)])
+  const columns = checkNames(keys, outputs.map(({ column }) => column))
   const query = compileFilters(options.filters)
   const having = options.having === undefined ? () => true : compileCondition(options.having, (name) => requireColumn(columns, name, 'aggregate.having'), 'aggregate.having')
   const compare = compileGroupOrder(options.orderBy, columns, keys)
@@ -88,22 +88,34 @@ function parseAggregations(aggregations) {
   })
 }
 
-/** @param {Field[]} columns */
-function checkNames(columns) {
-  columns.forEach(({ key }, index) => {
-    const first = columns.findIndex((column) => column.key === key)
-    if (first !== index) throw invalidArgument('aggregate', 'columns with different names', key)
+/** @typedef {Field & { of: object | undefined }} Column `of`: the column of events that a key is */
+
+/**
+ * @param {Field[]} keys no two of them the same column, however it is spelled
+ * @param {Field[]} outputs
+ * @returns {Column[]}
+ */
+function checkNames(keys, outputs) {
+  const columns = [...keys.map((key) => ({ ...key, of: columnOf(key.key) })), ...outputs.map((output) => ({ ...output, of: undefined }))]
+  columns.forEach(({ key, of }, index) => {
+    const isTaken = columns.slice(0, index).some((column) => column.key === key || (of && column.of === of))
+    if (isTaken) throw invalidArgument('aggregate', 'columns with different names', key)
   })
   return columns.map((column) => ({ ...column, read: (/** @type {Row} */ row) => row[column.key] }))
 }
 
+/** @param {unknown} given in either spelling */
+function columnOf(given) {
+  return COLUMNS.find(({ name, key }) => given === name || given === key)
+}
+
 /**
- * @param {Field[]} columns
+ * @param {Column[]} columns
  * @param {unknown} name
  * @param {string} where
  */
 function requireColumn(columns, name, where) {
-  const column = columns.find(({ key }) => key === name)
+  const column = columns.find(({ key }) => key === name) ?? columns.find(({ of }) => of && of === columnOf(name))
   if (column) return column
   const nearest = nearestNames(String(name), columns.map(({ key }) => key))
   throw new KinescopeError('UNKNOWN_FIELD', `${where}: no column ${JSON.stringify(name)}; nearest: ${nearest.join(', ')}`, { field: name, nearest })
@@ -113,7 +125,7 @@ function requireColumn(columns, name, where) {
  * As asked, then by the keys, ascending; absent last either way.
  *
  * @param {unknown} orderBy
- * @param {Field[]} columns
+ * @param {Column[]} columns
  * @param {Field[]} keys
  * @returns {(a: Row, b: Row) => number}
  */

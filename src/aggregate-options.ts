@@ -2,7 +2,7 @@
 import type { AggregateOptions, AggregateOptionsSync } from '../index.js'
 import { isPlainObject, resolveCondition } from './conditions.js'
 import { invalidArgument, KinescopeError, nearestNames, unknownField } from './errors.js'
-import { type FieldKind, type FieldRef, type QueryField, resolveField } from './fields.js'
+import { columnKey, type FieldKind, type FieldRef, type QueryField, resolveField } from './fields.js'
 import type { NativeQuery } from './native.js'
 import type { Node } from './plan.js'
 import { resolveQuery } from './query-options.js'
@@ -32,6 +32,8 @@ interface Column<Part> {
   readonly name: string
   /** What it compares with in `having`. */
   readonly kind: FieldKind
+  /** Of a key that is a field: equal for its two spellings. */
+  readonly key?: string
   readonly part: Part
 }
 
@@ -58,8 +60,8 @@ export function resolveAggregate(options: AggregateOptions | AggregateOptionsSyn
   const keys = resolveGroupBy(options['groupBy'])
   const outputs = resolveAggregations(options['aggregations'])
   const columns = [...keys, ...outputs]
-  columns.forEach(({ name }, index) => {
-    if (columns.findIndex((column) => column.name === name) !== index) {
+  columns.forEach(({ name, key }, index) => {
+    if (columns.findIndex((column) => column.name === name || (key !== undefined && column.key === key)) !== index) {
       throw invalidArgument(index < keys.length ? 'groupBy' : `aggregations.${name}`, name, 'columns with different names')
     }
   })
@@ -88,8 +90,8 @@ function resolveGroupBy(groupBy: unknown = []): Column<Plan['keys'][number]>[] {
   }).flat()
 }
 
-function keyOf(name: string, { kind, ref }: QueryField): Column<Plan['keys'][number]> {
-  return { name, kind, part: { name: name.toWellFormed(), field: ref } }
+function keyOf(name: string, { kind, key, ref }: QueryField): Column<Plan['keys'][number]> {
+  return { name, kind, key, part: { name: name.toWellFormed(), field: ref } }
 }
 
 function timeBucket(item: Readonly<Record<string, unknown>>, where: string): Column<Plan['keys'][number]> {
@@ -160,6 +162,9 @@ function columnField(columns: readonly Column<unknown>[], name: string, where: s
 function columnIndex(columns: readonly Column<unknown>[], name: string, where: string): number {
   const index = columns.findIndex((column) => column.name === name)
   if (index >= 0) return index
+  const key = columnKey(name)
+  const other = key === undefined ? -1 : columns.findIndex((column) => column.key === key)
+  if (other >= 0) return other
   const nearest = nearestNames(name, columns.map((column) => column.name))
   const message = `${where}: no column of the answer is called ${JSON.stringify(name.slice(0, 60))}; nearest are ${nearest.join(', ')}`
   throw new KinescopeError('UNKNOWN_FIELD', message, { field: name, nearest })

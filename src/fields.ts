@@ -66,6 +66,16 @@ export function resolveField(name: unknown, where: string): QueryField {
   throw new KinescopeError('UNKNOWN_FIELD', message, { field: name, nearest })
 }
 
+/**
+ * The key in rows of the column that has this name.
+ *
+ * @example
+ * columnKey('event_type') // 'eventType'
+ */
+export function columnKey(name: string): string | undefined {
+  return COLUMNS.get(name)?.key
+}
+
 /** One tag. */
 export function tagField(key: string): QueryField {
   const name = `tags.${key}`

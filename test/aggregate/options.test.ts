@@ -57,6 +57,14 @@ describe('a plan', () => {
     })
   })
 
+  it('takes both spellings of a column for it, and a name of the answer for what has just that name', () => {
+    const keys = { groupBy: ['eventType', 'wall_time'], aggregations: { wallTime: n } }
+    const named = (field: string) => planOf({ ...keys, orderBy: [{ field }] })['order']
+    expect(['eventType', 'event_type', 'wall_time', 'wallTime'].map(named)).toEqual([0, 0, 1, 2].map((column) => [{ column, descending: false }]))
+    expect(planOf({ ...keys, having: { event_type: 'log' } })).toEqual(planOf({ ...keys, having: { eventType: 'log' } }))
+    expect(resolved(keys).names).toEqual(['eventType', 'wall_time', 'wallTime'])
+  })
+
   it('takes the filters of a query', () => {
     expect(resolved({ aggregations: {}, filters: { pid: 'a', where: { line: 1 }, limit: undefined } }).filters).toMatchObject({ pids: ['a'] })
   })
@@ -92,6 +100,9 @@ describe('options', () => {
     [{ aggregations: { pid: n }, groupBy: ['pid'] }, 'INVALID_ARGUMENT', 'aggregations.pid'],
     [{ aggregations: { n }, groupBy: ['pid', 'pid'] }, 'INVALID_ARGUMENT', 'groupBy'],
     [{ aggregations: { n }, groupBy: ['arity', 'mfa'] }, 'INVALID_ARGUMENT', 'groupBy'],
+    [{ aggregations: { n }, groupBy: ['eventType', 'event_type'] }, 'INVALID_ARGUMENT', 'groupBy'],
+    [{ aggregations: { n }, groupBy: ['wall_time', 'pid', 'wallTime'] }, 'INVALID_ARGUMENT', 'groupBy'],
+    [{ aggregations: { eventType: n }, having: { event_type: 1 } }, 'UNKNOWN_FIELD', 'event_type'],
     [{ aggregations: { n }, groupBy: 'pid' }, 'INVALID_ARGUMENT', 'groupBy'],
     [{ aggregations: { n }, groupBy: ['pidd'] }, 'UNKNOWN_FIELD', 'pidd'],
     [{ aggregations: { n }, groupBy: [null] }, 'INVALID_ARGUMENT', 'groupBy[0]'],

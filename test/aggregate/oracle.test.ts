@@ -14,20 +14,25 @@ const LIMITS = { maxEventBytes: 2 ** 16 }
 
 type Options = Record<string, unknown>
 
+const COLUMNS = [['event_type', 'eventType'], ['event_id', 'eventId'], ['wall_time', 'wallTime'], ['correlation_id', 'correlationId'], ['parent_id', 'parentId']]
+
+/** The names of a key: a column may have two. */
+const spellings = (name: string): string[] => COLUMNS.find((names) => names.includes(name)) ?? [name]
+
 /** Conditions on columns of numbers, and on keys of any kind. */
 function havings(options: Options): fc.Arbitrary<Options> {
   const outputs = Object.keys(options['aggregations'] as object)
   const ofNumbers = fc.tuple(fc.constantFrom(...outputs), fc.constantFrom('eq', 'ne', 'lt', 'gte'), fc.oneof(integers(), fc.double({ noNaN: true, noDefaultInfinity: true })))
   const number = ofNumbers.map(([name, operator, value]) => ({ [name]: { [operator]: value } }))
   const paths = keysOf(options).filter((name) => name.includes('.'))
-  const ofAny = fc.tuple(fc.constantFrom(...outputs, ...keysOf(options)), fc.boolean()).map(([name, there]) => ({ [name]: { exists: there } }))
+  const ofAny = fc.tuple(fc.constantFrom(...outputs, ...keysOf(options).flatMap(spellings)), fc.boolean()).map(([name, there]) => ({ [name]: { exists: there } }))
   const ofPaths = fc.tuple(fc.constantFrom(...paths, outputs[0]!), fc.oneof(texts(), integers(), fc.boolean())).map(([name, value]) => (paths.includes(name) ? { [name]: { ne: value } } : {}))
   const leaf = fc.oneof(number, ofAny, ofPaths)
   return fc.oneof(leaf, fc.array(leaf, { maxLength: 3 }).map((or) => ({ or })), fc.tuple(leaf, leaf).map(([a, b]) => ({ not: { and: [a, b] } })))
 }
 
 const questions: fc.Arbitrary<Options> = aggregations().chain((options) =>
-  fc.tuple(fc.option(havings(options), { nil: undefined }), fc.subarray(keysOf(options))).map(([having, ordered]) => ({
+  fc.tuple(fc.option(havings(options), { nil: undefined }), fc.subarray(keysOf(options).flatMap(spellings))).map(([having, ordered]) => ({
     ...options,
     ...(having !== undefined && { having }),
     orderBy: [...((options['orderBy'] ?? []) as object[]), ...ordered.map((field) => ({ field, order: 'desc' }))],

@@ -35,6 +35,15 @@ describe('groups', () => {
     expect(await rowsOf(events.slice(2), { groupBy: ['eventType'], aggregations: count })).toEqual([{ eventType: 'a', n: 1 }])
   })
 
+  it('are filtered and ordered by either spelling of a column, and not by both', async () => {
+    const events = ['a', 'b', 'b'].map((eventType) => ({ eventType }))
+    for (const [asked, other] of [['event_type', 'eventType'], ['eventType', 'event_type']] as const) {
+      const rows = await rowsOf(events, { groupBy: [asked], aggregations: count, having: { [other]: { ne: 'c' } }, orderBy: [{ field: other, order: 'desc' }] })
+      expect(rows).toEqual([{ [asked]: 'b', n: 2 }, { [asked]: 'a', n: 1 }])
+      expect(await codeOf(() => rowsOf(events, { groupBy: [asked, other], aggregations: count }))).toBe('INVALID_ARGUMENT')
+    }
+  })
+
   it('are by floored time', async () => {
     const events = [-11, -10, -1, 0, 9, 10].map((timestamp) => ({ timestamp }))
     expect(await rowsOf(events, { groupBy: [{ timeBucketNs: 10n }], aggregations: count })).toEqual([
