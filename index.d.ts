@@ -1837,6 +1837,11 @@ export interface Verification {
   readonly intact: boolean
   /** Whether a process writes the recording now. */
   readonly live: boolean
+  /**
+   * Whether the process that wrote it was killed, and nobody has opened it to record since. What that one recorded in its last
+   * moments is in its rings then, and no reader sees it: `kinescope recover`, or {@link open} to record, takes it over.
+   */
+  readonly unrecovered: boolean
   /** Exclusive: where the log ends. */
   readonly snapshot: bigint
   /** Runs of the log, in `seq` order. */

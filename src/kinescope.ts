@@ -22,14 +22,23 @@ const THREAD_LABEL = isMainThread ? 'main' : `worker-${threadId}`
 export async function open(options: OpenOptions = {}): Promise<Kinescope> {
   const resolved = resolveOptions(options)
   if ('read' in resolved) return openReader(resolved.read, resolved.sourceRoots)
-  const opened = await awaitNative(() => native.openStore(resolved.store, monotonicNow()))
-  return new Scope(opened, resolved.settings, true)
+  return ownScope(await awaitNative(() => native.openStore(resolved.store, monotonicNow())), () => resolved.settings)
+}
+
+/** The scope of who opened a recording, which is closed again when there can be none. */
+async function ownScope(store: NativeStore, settings: () => Settings): Promise<Kinescope> {
+  try {
+    return new Scope(store, settings(), true)
+  } catch (error) {
+    await store.close().catch(() => {})
+    throw error
+  }
 }
 
 /** Opens a recording of another process, with that one's settings but for where sources are. */
 async function openReader(path: string, sourceRoots: readonly string[]): Promise<Kinescope> {
   const store = await awaitNative(() => native.openReader(path, monotonicNow()))
-  return new Scope(store, { config: recordedConfig(store.configJson), sourceRoots }, true)
+  return ownScope(store, () => ({ config: recordedConfig(store.configJson), sourceRoots }))
 }
 
 /** What the recording says was captured; a recording whose description is damaged says nothing. */

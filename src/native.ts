@@ -322,6 +322,7 @@ export interface NativeExport {
 /** What a recording's files are worth; see `Verification` in the contract. */
 export interface NativeVerification {
   live: boolean
+  unrecovered: boolean
   nextSeq: bigint
   segments: { fromSeq: bigint; events?: number; sealed: boolean; damage?: string }[]
   files: { name: string; bytes: number; damage?: string }[]
@@ -394,6 +395,8 @@ export interface NativeAddon {
   /** @param names of a projection's columns. */
   readonly NativeExport: new (like: NativeAnswer, format: string, names: string[] | undefined) => NativeExport
   verifyRecording(path: string): Promise<NativeVerification>
+  /** `unrecovered` of that, without looking at anything else. */
+  isUnrecovered(path: string): Promise<boolean>
   openShare(id: string, processId: number): NativeShare
   endShare(id: string, processId: number): void
 }

@@ -73,15 +73,16 @@ export function resolveOptions(options: OpenOptions): ResolvedOptions | Resolved
     throw invalidArgument('ring.overflow', overflow, "'drop_newest' or 'block'")
   }
   const settings: Settings = { config, sourceRoots: sourceRootsOf(given['sourceRoots']) }
+  const node = nodeName(given['node'])
   const store: NativeStoreOptions = {
-    node: nodeName(given['node']),
+    node,
     segmentEvents: integer('segmentEvents', given['segmentEvents'] ?? DEFAULT_SEGMENT_EVENTS, 1, SEGMENT_EVENTS_MAX),
     ringBytes: integer('ring.bytes', ring['bytes'] ?? DEFAULT_RING_BYTES, RING_BYTES_MIN, RING_BYTES_MAX),
     blockWhenFull: overflow === 'block',
     retentionMaxBytes: limit('maxBytes') || (path === undefined ? DEFAULT_RETENTION_BYTES : 0),
     retentionMaxAgeMs: limit('maxAgeMs'),
     retentionMaxEvents: limit('maxEvents'),
-    configJson: JSON.stringify(settings),
+    configJson: JSON.stringify({ ...settings, node }),
     durability: DURABILITIES.indexOf(durability as 'process'),
     ...(path === undefined ? {} : { path }),
   }

@@ -22,5 +22,5 @@ export async function verify(path: string): Promise<Verification> {
   const files = found.files.map(({ name, bytes, damage }) => ({ name, bytes, damage: damage ?? null }))
   const holes = found.holes.map(([fromSeq, toSeq]) => ({ fromSeq: fromSeq!, toSeq: toSeq!, count: Number(toSeq! - fromSeq!) + 1 }))
   const isDamaged = [...segments, ...files].some(({ damage }) => damage !== null)
-  return { intact: !isDamaged && holes.length === 0, live: found.live, snapshot: found.nextSeq, segments, files, holes }
+  return { intact: !isDamaged && holes.length === 0, live: found.live, unrecovered: found.unrecovered, snapshot: found.nextSeq, segments, files, holes }
 }

@@ -58,6 +58,7 @@ pub fn options(segment_events: usize, life: i64) -> StoreOptions {
         retention: Retention::default(),
         config_json: "{}".to_owned(),
         raw_now_ns: 1_000_000 + life * 1_000_000_000_000,
+        raw_now_at: std::time::Instant::now(),
         durability: Durability::Process,
     }
 }

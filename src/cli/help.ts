@@ -24,11 +24,12 @@ const CODES = `Exit codes: 0 done, 1 failed (the message begins with the error's
 export const HELP: Readonly<Record<string, string>> = {
   '': `Usage: kinescope COMMAND RECORDING [OPTIONS]
 
-Looks at recordings on disk, finished or being written. Nothing in them is changed.
+Looks at recordings on disk, finished or being written. Only recover changes anything in them.
 
 Commands
   info     what a recording holds
   verify   checks every checksum, and says what is damaged and what is intact
+  recover  takes over what a killed process recorded last
   query    events, or groups of events, as a table, JSON or CSV
   tail     events as they are recorded
   export   events as Arrow, Parquet, NDJSON or a Chrome trace
@@ -50,6 +51,13 @@ Checks every file of a recording, also while it is being written: checksums of s
 losses and producers' numbers; of an open segment, which has no checksums, what readers rely on. Changes nothing.
 
 Exit codes: 0 everything is intact, 1 something is damaged or the command failed, 2 the command line is wrong.
+`,
+  recover: `Usage: kinescope recover RECORDING
+
+Takes over what a process that was killed has left in its rings: the events of its last moments, which readers do not see. So does whoever
+opens the recording to record; info and verify say whether it is needed. Where nothing is left, nothing is recovered.
+
+Exit codes: 0 done; 1 failed (LOCKED: a process records there); 2 the command line is wrong.
 `,
   query: `Usage: kinescope query RECORDING [OPTIONS]
 

@@ -1,10 +1,12 @@
 /** `kinescope info`. */
 import { readdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Kinescope, Lost } from '../../index.js'
 import { jsonText } from '../json.js'
+import { awaitNative, native } from '../native.js'
 import { bytesText, grouped, type Output } from './output.js'
 import { tableText } from './table.js'
+import { UNRECOVERED } from './verify.js'
 import { isoTime } from './times.js'
 
 const LISTED = 10
@@ -13,11 +15,12 @@ const BLOCK_BYTES = 512
 /** Says what a recording holds. */
 export async function showInfo(scope: Kinescope, path: string, asJson: boolean, output: Output): Promise<void> {
   const { dataAccess, config } = scope
-  const [schema, nodes, times, diskBytes] = await Promise.all([
+  const [schema, nodes, times, diskBytes, unrecovered] = await Promise.all([
     dataAccess.describe(),
     dataAccess.fieldValues('node'),
     dataAccess.aggregateEvents({ aggregations: { first: { min: 'wall_time' }, last: { max: 'wall_time' } } }),
     bytesOnDisk(path),
+    awaitNative(() => native.isUnrecovered(resolve(path))),
   ])
   const [row] = times.rows()
   times.release()
@@ -25,7 +28,7 @@ export async function showInfo(scope: Kinescope, path: string, asJson: boolean, 
   const time = (value: unknown): string | null => (value === null || value === undefined ? null : isoTime(BigInt(value as bigint | number)))
   const wallTime = { first: time(row!['first']), last: time(row!['last']) }
   if (asJson) {
-    await output.write(`${jsonText({ path, events, diskBytes, nodes, wallTime, ...schema, config })}\n`)
+    await output.write(`${jsonText({ path, events, diskBytes, unrecovered, nodes, wallTime, ...schema, config })}\n`)
     return
   }
   const facts = [
@@ -44,6 +47,7 @@ export async function showInfo(scope: Kinescope, path: string, asJson: boolean, 
   lines.push(listed('event type', schema.eventTypes, ['events'], ({ eventType, count }) => ({ 'event type': eventType, events: count })))
   lines.push(listed('path', schema.paths, ['values', 'types'], ({ path: name, types }) => ({ path: name, values: Object.values(types).reduce((sum, count) => sum + count, 0), types: Object.keys(types).join(', ') })))
   lines.push(listed('tag', schema.tags, ['events'], ({ name, count }) => ({ tag: name, events: count })))
+  if (unrecovered) lines.push(`\n${UNRECOVERED}\n`)
   await output.write(lines.join(''))
 }
 

@@ -12,6 +12,7 @@ import { HELP } from './help.js'
 import { showInfo } from './info.js'
 import { type Output, printable, standardOutput } from './output.js'
 import { aggregateEvents, aggregateOf, QUERY_FORMATS, queryEvents } from './query.js'
+import { recoverEvents } from './recover.js'
 import { serveEvents } from './serve.js'
 import { followEvents, TAIL_FORMATS } from './tail.js'
 import { UsageError } from './usage.js'
@@ -44,6 +45,13 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       const found = await verify(path)
       await showVerification(path, found, values['json'] === true, output)
       return found.intact ? 0 : FAILED
+    },
+  },
+  recover: {
+    options: {},
+    run: async (path, _values, output) => {
+      await recoverEvents(path, output)
+      return 0
     },
   },
   query: {

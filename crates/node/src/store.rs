@@ -1,7 +1,7 @@
 //! An open recording, as one JavaScript thread holds it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[cfg(unix)]
 use kinescope_store::DiskOptions;
@@ -55,6 +55,7 @@ impl NativeStoreOptions {
             },
             config_json: self.config_json,
             raw_now_ns,
+            raw_now_at: Instant::now(),
             durability: match self.durability {
                 0 => Durability::Process,
                 1 => Durability::Interval,
@@ -172,6 +173,7 @@ pub fn open_reader<'env>(
         retention: Retention::default(),
         config_json: String::new(),
         raw_now_ns: clamped_i64(&raw_now_ns),
+        raw_now_at: Instant::now(),
         durability: Durability::Process,
     };
     open(env, move || open_to_read(options, path))
@@ -193,7 +195,7 @@ fn register(env: &Env, store: Store) -> napi::Result<NativeStore> {
     env.add_env_cleanup_hook(Arc::downgrade(&entry), |entry| {
         if let Some(entry) = entry.upgrade() {
             registry::remove(entry.id);
-            entry.store.close_soon();
+            entry.store.close_at_exit();
         }
     })?;
     Ok(NativeStore { entry })

@@ -13,6 +13,8 @@ use crate::pool;
 pub struct NativeVerification {
     /// Whether a process writes it.
     pub live: bool,
+    /// Whether its process has ended without closing it.
+    pub unrecovered: bool,
     /// Where the log ends.
     pub next_seq: BigInt,
     /// In the order of the log.
@@ -55,6 +57,7 @@ fn verified(path: &str) -> Result<NativeVerification, Error> {
     let holes = found.holes.into_iter();
     Ok(NativeVerification {
         live: found.is_live,
+        unrecovered: found.is_unrecovered,
         next_seq: BigInt::from(found.next_seq),
         segments: segments
             .map(|segment| NativeVerifiedSegment {
@@ -80,6 +83,22 @@ fn verified(path: &str) -> Result<NativeVerification, Error> {
 #[cfg(not(unix))]
 fn verified(_path: &str) -> Result<NativeVerification, Error> {
     Err(crate::store::no_files())
+}
+
+#[cfg(unix)]
+fn unrecovered(path: &str) -> Result<bool, Error> {
+    kinescope_store::is_unrecovered(path.as_ref())
+}
+
+#[cfg(not(unix))]
+fn unrecovered(_path: &str) -> Result<bool, Error> {
+    Err(crate::store::no_files())
+}
+
+/// Whether the process of a recording has ended without closing it, on the pool.
+#[napi]
+pub fn is_unrecovered<'env>(env: &'env Env, path: String) -> napi::Result<Object<'env>> {
+    pool::promise(env, move || unrecovered(&path))
 }
 
 /// Checks the files of a recording, on the pool.

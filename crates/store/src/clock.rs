@@ -17,11 +17,11 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that reads `raw_now_ns` now, and whose time line is raw time plus `offset_ns`.
-    pub fn new(raw_now_ns: i64, offset_ns: i64) -> Self {
+    /// A clock that read `raw_ns` at `origin`, and whose time line is raw time plus `offset_ns`.
+    pub fn new(raw_ns: i64, origin: Instant, offset_ns: i64) -> Self {
         let clock = Self {
-            origin: Instant::now(),
-            raw_at_origin_ns: raw_now_ns,
+            origin,
+            raw_at_origin_ns: raw_ns,
             offset_ns,
             wall_minus_raw_ns: AtomicI64::new(0),
         };

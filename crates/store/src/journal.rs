@@ -60,6 +60,9 @@ pub trait Journal: Send {
     /// `IO`; nothing is left of it then.
     fn store_now(&mut self, segment: &Arc<Segment>, last_append: i64) -> Result<Slot, Error>;
 
+    /// Removes what [`Journal::store_now`] has made, and no commit has counted. At once: its place may be another's soon.
+    fn take_back(&mut self, slot: &Slot);
+
     /// Numbers of the producer of imports below this are taken.
     fn keep_import_end(&mut self, end: u64);
 

@@ -56,7 +56,9 @@ pub mod validity;
 mod writer_thread;
 
 #[cfg(all(unix, not(loom)))]
-pub use disk::{DiskOptions, Probe, Verification, VerifiedFile, VerifiedSegment, verify};
+pub use disk::{
+    DiskOptions, Probe, Verification, VerifiedFile, VerifiedSegment, is_unrecovered, verify,
+};
 pub use error::{Error, ErrorCode};
 pub use event_id::{EventId, SEQUENCE_BITS};
 pub use import::{Import, ImportBatch, ImportColumn, ImportSource, Integers, Texts};
@@ -68,4 +70,4 @@ pub use shared::{Counters, LateReader, Shared};
 pub use slot::{Slot, StoredSegment, Summary};
 pub use snapshot::Snapshot;
 pub use statistics::{PathCount, Payloads, Statistics, ValueType};
-pub use store::{CLOSE_MAX, SYNC_MAX, Stats, Store, WAIT_MAX};
+pub use store::{CLOSE_MAX, EXIT_MAX, SYNC_MAX, Stats, Store, WAIT_MAX};

@@ -1,6 +1,6 @@
 //! How a store is opened.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::area::MAPPED_FROM_BYTES;
 
@@ -45,6 +45,8 @@ pub struct StoreOptions {
     pub config_json: String,
     /// One reading of the producers' monotonic clock.
     pub raw_now_ns: i64,
+    /// When that was read: opening may take long.
+    pub raw_now_at: Instant,
     /// What survives what, of a recording on disk.
     pub durability: Durability,
 }

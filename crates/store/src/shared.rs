@@ -79,7 +79,7 @@ impl Shared {
 
     /// A log's that goes on: its time line is raw time plus `offset_ns`, and `losses` are known to be missing.
     pub fn resume(options: StoreOptions, offset_ns: i64, losses: LossLog) -> Self {
-        let clock = Clock::new(options.raw_now_ns, offset_ns);
+        let clock = Clock::new(options.raw_now_ns, options.raw_now_at, offset_ns);
         Self {
             options,
             clock,

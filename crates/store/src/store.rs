@@ -29,6 +29,8 @@ use crate::writer_thread::Command;
 
 /// Bound of waiting for the last files of a recording that is closed.
 pub const CLOSE_MAX: Duration = Duration::from_secs(60);
+/// Upper bound of the time that a process waits for a recording which it has not closed when it ends.
+pub const EXIT_MAX: Duration = Duration::from_secs(1);
 
 /// An open recording.
 pub struct Store {
@@ -147,6 +149,14 @@ impl Store {
     /// Tells the writer to drain and stop, without waiting.
     pub fn close_soon(&self) {
         let _ = self.send(Command::Close);
+    }
+
+    /// Closes, and waits for that for up to [`EXIT_MAX`] when something of the recording is to outlive the process.
+    pub fn close_at_exit(&self) {
+        self.close_soon();
+        if self.is_on_disk() {
+            self.shared().wait_until(EXIT_MAX, || false);
+        }
     }
 }
 

@@ -11,9 +11,10 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kinescope_ring::{EventFields, Outcome, Priority, Ring, RingState, RingWriter, Text};
-use kinescope_store::{ErrorCode, EventId, LossCause, Store};
+use kinescope_store::{ErrorCode, EventId, LossCause, Store, StoreOptions};
 use proptest::prelude::*;
 use support::{
     LossRow, eventually, head_at, log, loss_of, of_type, open, plain, producer, rows, settle,
@@ -29,6 +30,24 @@ fn accounted(store: &Store) -> (u64, Vec<LossRow>) {
     let log = rows(&store.shared().snapshot());
     let losses: Vec<_> = log.iter().filter_map(loss_of).collect();
     ((log.len() - losses.len()) as u64, losses)
+}
+
+#[test]
+fn time_goes_on_while_a_recording_is_opened() {
+    let took = Duration::from_secs(5);
+    let asked = StoreOptions {
+        raw_now_at: Instant::now().checked_sub(took).unwrap(),
+        ..plain(10)
+    };
+    let raw_then = asked.raw_now_ns;
+    let store = Store::open(asked).unwrap();
+    let clock = &store.shared().clock;
+    let raw_now = clock.raw_now_ns();
+    assert!(raw_now - raw_then >= took.as_nanos() as i64);
+    // What is recorded now is not of the future.
+    let wall_of_event = raw_now + clock.offset_ns() + clock.wall_minus_timestamp_ns();
+    let wall_now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    assert!(wall_of_event <= wall_now.as_nanos() as i64);
 }
 
 #[test]

@@ -145,6 +145,7 @@ fn shared(segment_events: usize, max_events: Option<u64>) -> Arc<Shared> {
         },
         config_json: String::new(),
         raw_now_ns: 0,
+        raw_now_at: std::time::Instant::now(),
         durability: kinescope_store::Durability::Process,
     }))
 }

@@ -39,6 +39,7 @@ fn shared() -> Arc<Shared> {
         retention: Retention::default(),
         config_json: String::new(),
         raw_now_ns: 0,
+        raw_now_at: std::time::Instant::now(),
         durability: kinescope_store::Durability::Process,
     }))
 }

@@ -43,6 +43,24 @@ impl Basis {
         }
     }
 
+    /// A time on the recording's time line at which nothing more was appended; none if no commit is known.
+    pub(super) fn last_append_max(&self) -> Option<i64> {
+        let Commit {
+            timestamp,
+            wall_minus_timestamp_ns,
+            ..
+        } = self.commit;
+        if timestamp == 0 {
+            return None;
+        }
+        if !self.lost_power {
+            return Some(timestamp);
+        }
+        // More may have come since that commit.
+        let now = wall_now_ns().saturating_sub(wall_minus_timestamp_ns);
+        Some(now.max(timestamp))
+    }
+
     /// What makes the recording's time line of this process's raw time: it goes on where it was, by the wall clock if the
     /// machine was started since.
     pub(super) fn offset_ns(&self, parts: &[Part], raw_now_ns: i64) -> i64 {

@@ -177,13 +177,17 @@ impl State {
     pub(crate) fn create(directory: &Directory) -> Result<Self, Error> {
         let path = directory.file("state");
         let io = |error: io::Error| Error::io(path.display(), &error);
-        directory.step("state.create").map_err(io)?;
+        directory.step_by_name("state.create").map_err(io)?;
         let file = open_or_create(&path).map_err(io)?;
         let len = (PAGES * PAGE_BYTES) as u64;
-        let is_new = file.metadata().map_err(io)?.len() < len;
-        if is_new {
+        let is_short = file.metadata().map_err(io)?.len() < len;
+        if is_short {
             file.set_len(len).map_err(io)?;
         }
+        let mut header = [0; HEADER_BYTES];
+        file.read_exact_at(&mut header, 0).map_err(io)?;
+        // A loss of power may leave zeros: its commits would be of a run of the machine that is over in any case.
+        let is_new = is_short || header == [0; HEADER_BYTES];
         // Also of a file that is there: whoever made it may not have come so far, or its copy may have holes.
         allocate(&file, 0, len).map_err(io)?;
         if is_new {

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -24,7 +25,10 @@ pub type Probe = Arc<dyn Fn(&'static str) -> io::Result<()> + Send + Sync>;
 /// An open recording's directory.
 #[derive(Clone)]
 pub(crate) struct Directory {
+    /// Without links, so that it stays when one of them is changed.
     path: PathBuf,
+    /// Device and number of it: after it has been renamed, another one may have its path.
+    place: (u64, u64),
     id: [u8; 16],
     probe: Option<Probe>,
 }
@@ -53,11 +57,7 @@ impl Directory {
     /// # Errors
     /// `IO`, `CORRUPT_RECORDING`, `UNSUPPORTED_VERSION`; `INVALID_ARGUMENT` for a directory that holds something else.
     pub(crate) fn create(path: &Path, probe: Option<Probe>) -> Result<Self, Error> {
-        let mut directory = Self {
-            path: path.to_owned(),
-            id: [0; 16],
-            probe,
-        };
+        let mut directory = Self::at(path, probe)?;
         if !directory.has_meta()? {
             directory.ensure_is_new()?;
             directory.write_meta()?;
@@ -71,12 +71,12 @@ impl Directory {
     /// # Errors
     /// As [`Directory::create`]; `NOT_FOUND` when there is none.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let mut directory = Self {
-            path: path.to_owned(),
-            id: [0; 16],
-            probe: None,
+        let found = match Self::at(path, None) {
+            Ok(directory) => directory.has_meta()?.then_some(directory),
+            Err(error) if error.code == ErrorCode::NotFound => None,
+            Err(error) => return Err(error),
         };
-        if !directory.has_meta()? {
+        let Some(mut directory) = found else {
             return Err(Error::new(
                 ErrorCode::NotFound,
                 format!(
@@ -84,9 +84,25 @@ impl Directory {
                     path.display()
                 ),
             ));
-        }
+        };
         directory.read_meta()?;
         Ok(directory)
+    }
+
+    fn at(path: &Path, probe: Option<Probe>) -> Result<Self, Error> {
+        let found = fs::canonicalize(path).and_then(|path| Ok((place_of(&path)?, path)));
+        let (place, path) = found.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                Error::new(ErrorCode::NotFound, at("path", path))
+            }
+            _ => Error::io(at("path", path), &error),
+        })?;
+        Ok(Self {
+            path,
+            place,
+            id: [0; 16],
+            probe,
+        })
     }
 
     /// Whether the directory says that it is a recording's; an error when it does not let anyone look.
@@ -117,6 +133,18 @@ impl Directory {
     /// Says that a step comes.
     pub(crate) fn step(&self, name: &'static str) -> io::Result<()> {
         self.probe.as_ref().map_or(Ok(()), |probe| probe(name))
+    }
+
+    /// Says that a step comes that finds a file by its name.
+    ///
+    /// # Errors
+    /// What the system says, and `NotFound` when the path is another directory's by now: nothing of that is touched.
+    pub(crate) fn step_by_name(&self, name: &'static str) -> io::Result<()> {
+        if place_of(&self.path)? != self.place {
+            let message = "another directory has taken the recording's place";
+            return Err(io::Error::new(io::ErrorKind::NotFound, message));
+        }
+        self.step(name)
     }
 
     /// A recording's own files may be there without its meta file only when another opener was stopped before any other.
@@ -196,21 +224,21 @@ impl Directory {
             return Ok(());
         }
         let (new, path) = (self.file(&format!("{name}.new")), self.file(name));
-        self.step("replace.write")?;
+        self.step_by_name("replace.write")?;
         let mut file = File::create(&new)?;
         file.write_all(bytes)?;
         if sync {
             self.step("replace.sync")?;
             file.sync_data()?;
         }
-        self.step("replace.rename")?;
+        self.step_by_name("replace.rename")?;
         fs::rename(&new, &path)?;
         if sync { self.sync() } else { Ok(()) }
     }
 
     /// Has the directory's own entries reach the disk.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        self.step("directory.sync")?;
+        self.step_by_name("directory.sync")?;
         File::open(&self.path)?.sync_all()
     }
 
@@ -244,7 +272,7 @@ impl Directory {
     }
 
     pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
-        self.step("remove")?;
+        self.step_by_name("remove")?;
         match fs::remove_file(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             result => result,
@@ -267,6 +295,11 @@ pub(crate) fn make(path: &Path) -> Result<(), Error> {
         )),
         made => made.map_err(|error| Error::io(at("path", path), &error)),
     }
+}
+
+fn place_of(path: &Path) -> io::Result<(u64, u64)> {
+    let meta = fs::metadata(path)?;
+    Ok((meta.dev(), meta.ino()))
 }
 
 fn at(what: &str, path: &Path) -> String {

@@ -195,6 +195,13 @@ impl Journal for DiskJournal {
         }
     }
 
+    fn take_back(&mut self, slot: &Slot) {
+        let base_seq = slot.base_seq();
+        self.count_file(base_seq, 0);
+        // What cannot be removed is removed by the next opener: no commit counts it.
+        let _ = Stored::remove(&self.directory, base_seq);
+    }
+
     fn keep_import_end(&mut self, end: u64) {
         if end <= self.import_end {
             return;

@@ -65,7 +65,7 @@ impl DurableFile {
     pub(crate) fn create(directory: &Directory) -> Result<Self, Error> {
         let path = directory.file("durable");
         let io = |error: io::Error| Error::io(path.display(), &error);
-        directory.step("durable.create").map_err(io)?;
+        directory.step_by_name("durable.create").map_err(io)?;
         let file = open_or_create(&path).map_err(io)?;
         // So that a full disk cannot keep the bounds from moving.
         allocate(&file, 0, 2 * PAGE_BYTES).map_err(io)?;

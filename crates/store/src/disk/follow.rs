@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, TryRecvError};
 use self::open_segment::{Watched, end_of};
 use super::commit::{Commit, State};
 use super::directory::{Directory, boot_id, read_bounded};
-use super::durable::DurableFile;
+use super::durable::{Durable, DurableFile};
 use crate::error::Error;
 use crate::index::indexer::Indexer;
 use crate::loss::LossLog;
@@ -32,6 +32,9 @@ const IDLE_AFTER: Duration = Duration::from_secs(1);
 /// No configuration is longer.
 const CONFIG_MAX_BYTES: u64 = 16 << 20;
 
+/// Every segment that is there counts.
+const ANY_SEQ: u64 = u64::MAX >> 2;
+
 /// How often the follower has begun and ended looking: who asks waits for a look that began after it asked.
 #[derive(Default)]
 pub(crate) struct Looks {
@@ -47,7 +50,10 @@ pub(crate) struct Follower {
     boot_id: [u8; 16],
     commands: Receiver<Command>,
     looks: Arc<Looks>,
+    /// Of both places of the commit record, when it was last looked at.
     generations: [u64; 2],
+    /// Whether the newest of them was read. It is not while it is being written, or if its writer was killed then.
+    is_newest: bool,
     seen: Option<Commit>,
     slots: Vec<Slot>,
     open: Option<Watched>,
@@ -80,7 +86,7 @@ impl Follower {
         let generations = state.as_ref().map_or([0; 2], State::generations);
         let live = state.as_ref().and_then(State::read);
         let live = live.filter(|commit| commit.boot_id == boot_id && boot_id != [0; 16]);
-        let commit = live.or_else(|| Some(DurableFile::read(&directory)?.commit));
+        let commit = live.or_else(|| DurableFile::read(&directory).map(on_disk));
         let offset_ns = commit.map_or(0, |commit| commit.offset_ns);
         let shared = Arc::new(Shared::resume(options, offset_ns, LossLog::default()));
         let looks = Arc::<Looks>::default();
@@ -92,6 +98,7 @@ impl Follower {
             commands,
             looks: Arc::clone(&looks),
             generations,
+            is_newest: live.is_some_and(|commit| is_newest(&commit, generations)),
             seen: None,
             slots: Vec::new(),
             open: None,
@@ -99,7 +106,7 @@ impl Follower {
             indexer: Indexer::start(&shared).ok(),
         };
         follower.take(commit.unwrap_or(Commit {
-            next_seq: u64::MAX >> 2,
+            next_seq: ANY_SEQ,
             ..Commit::default()
         }));
         Ok((shared, follower, looks))
@@ -145,16 +152,18 @@ impl Follower {
             return false;
         };
         let generations = state.generations();
-        if generations == self.generations {
+        if generations == self.generations && self.is_newest {
             return false;
         }
         let Some(commit) = state.read().filter(|commit| commit.boot_id == self.boot_id) else {
             return false;
         };
         self.generations = generations;
+        self.is_newest = is_newest(&commit, generations);
+        // Who is interrupted between the two places may find an older one than before.
         if self
             .seen
-            .is_some_and(|seen| seen.generation == commit.generation)
+            .is_some_and(|seen| seen.generation >= commit.generation)
         {
             return false;
         }
@@ -169,8 +178,11 @@ impl Follower {
                 && before.head == commit.head
                 && before.session == commit.session
         });
-        if before.is_some_and(|before| before.session != commit.session) {
-            // Who opens a recording anew makes a head of the base of an empty one that is gone.
+        let is_empty = |open: &Watched| open.lens.rows == 0;
+        let is_other_session = before.is_some_and(|before| before.session != commit.session);
+        if is_other_session || (!is_same_list && self.open.as_ref().is_some_and(is_empty)) {
+            // In place of an empty head there may be another of its base: of who opens the recording anew, and of a first row
+            // that is too large for it.
             self.open = None;
         }
         let held = if is_same_list {
@@ -201,5 +213,26 @@ impl Follower {
         };
         self.find_holes(&commit, end);
         self.shared.set_watermark(end);
+    }
+}
+
+/// The generation of a commit is stored first, and what says that the commit is whole last.
+fn is_newest(commit: &Commit, generations: [u64; 2]) -> bool {
+    generations
+        .iter()
+        .all(|generation| commit.generation >= *generation)
+}
+
+/// What of a recording counts whose machine has been stopped since it was written, or which comes from another one: what was
+/// closed, or else what was synced and every sealed segment.
+fn on_disk(durable: Durable) -> Commit {
+    if durable.is_clean {
+        return durable.commit;
+    }
+    // Without a generation it is not the end of the recording.
+    Commit {
+        generation: 0,
+        next_seq: ANY_SEQ,
+        ..durable.commit
     }
 }

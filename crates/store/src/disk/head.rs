@@ -12,7 +12,7 @@ use super::columns_of_file::{Filling, Lens, check};
 use super::directory::{Directory, Kind};
 use super::head_layout::{HeadSource, Layout, area_lens, column_regions};
 use crate::columns::DictionaryColumn;
-use crate::error::Error;
+use crate::error::{Error, ErrorCode};
 use crate::journal::Position;
 use crate::mapping::FileMap;
 use crate::segment::Columns;
@@ -72,12 +72,16 @@ impl Head {
         limits: SegmentLimits,
     ) -> Result<(Self, SegmentBuilder), Error> {
         let io = |error: io::Error| Error::io(path.display(), &error);
-        directory.step("head.create").map_err(io)?;
+        directory.step_by_name("head.create").map_err(io)?;
+        // Not over a file that is there: whoever has that one mapped would find this one's bytes.
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
+            _ => {}
+        }
         let file = OpenOptions::new()
             .read(true)
             .write(true)
-            .create(true)
-            .truncate(true)
+            .create_new(true)
             .open(path)
             .map_err(io)?;
         let layout = Layout::of(&limits);
@@ -109,7 +113,7 @@ impl Head {
     /// The head of a base.
     ///
     /// # Errors
-    /// `IO`, `CORRUPT_RECORDING`.
+    /// `NOT_FOUND`, `IO`, `CORRUPT_RECORDING`.
     pub(crate) fn open(
         directory: &Directory,
         base_seq: u64,
@@ -117,20 +121,27 @@ impl Head {
     ) -> Result<Self, Error> {
         let path = directory.segment_file(base_seq, Kind::Head);
         let io = |error: io::Error| Error::io(path.display(), &error);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(for_writing)
-            .open(&path)
-            .map_err(io)?;
         let corrupt = |found: &str| {
             Error::corrupt(format!(
                 "{}: expected an open segment, got {found}",
                 path.display()
             ))
         };
+        let file = OpenOptions::new().read(true).write(for_writing).open(&path);
+        let file = file.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                Error::new(ErrorCode::NotFound, format!("{}: {error}", path.display()))
+            }
+            io::ErrorKind::IsADirectory => corrupt("a directory"),
+            _ => io(error),
+        })?;
         let mut page = [0; HEADER_BYTES + 4];
         file.read_exact_at(&mut page, 0)
-            .map_err(|_| corrupt("a shorter file"))?;
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => corrupt("a shorter file"),
+                io::ErrorKind::IsADirectory => corrupt("a directory"),
+                _ => io(error),
+            })?;
         let mut header = Decoder::of_checked(&page, HEADER_BYTES)
             .ok_or_else(|| corrupt("one whose checksum does not hold"))?;
         let start = (header.array(), header.array(), header.u64());

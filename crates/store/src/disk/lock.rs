@@ -1,7 +1,7 @@
 //! One writer: a lock that the kernel takes back when its process ends.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,8 @@ use crate::error::{Error, ErrorCode};
 /// How long a lock is waited for that another one than a writer may hold for a moment: [`Lock::is_held`], or a process that
 /// was being started when the writer died, which has copies of its files until it runs its program.
 const PASSING_MAX: Duration = Duration::from_millis(100);
+/// How long a process may take to end.
+const ENDING_MAX: Duration = Duration::from_secs(1);
 const BETWEEN_TRIES: Duration = Duration::from_millis(1);
 
 /// Held for as long as it lives.
@@ -36,7 +38,7 @@ impl Lock {
                 Err(Errno::WOULDBLOCK) if Instant::now() < give_up => {
                     std::thread::sleep(BETWEEN_TRIES);
                 }
-                Err(Errno::WOULDBLOCK) => return Err(locked(path, &mut file)),
+                Err(Errno::WOULDBLOCK) => return Err(locked(path)),
                 Err(errno) => return Err(io(errno.into())),
             }
         }
@@ -52,8 +54,25 @@ impl Lock {
     /// Whether somebody holds a lock file now.
     pub(crate) fn is_held(path: &Path) -> bool {
         File::open(path).is_ok_and(|file| {
-            flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
+            let is_free = flock(&file, FlockOperation::NonBlockingLockShared);
+            // As in `drop`.
+            let _ = flock(&file, FlockOperation::Unlock);
+            is_free == Err(Errno::WOULDBLOCK)
         })
+    }
+
+    /// Whether somebody holds a lock file and goes on holding it. Waits for a process that is just ending, which gives its locks back
+    /// one by one; one that holds a lock without being who took it has inherited it, and does not count.
+    pub(crate) fn is_kept(path: &Path) -> bool {
+        let give_up = Instant::now() + ENDING_MAX;
+        while Self::is_held(path) {
+            let lives = holder(path).is_some_and(|(id, started)| start_time(id) == started);
+            if !lives || Instant::now() >= give_up {
+                return lives;
+            }
+            std::thread::sleep(BETWEEN_TRIES);
+        }
+        false
     }
 }
 
@@ -64,15 +83,19 @@ impl Drop for Lock {
     }
 }
 
-fn locked(path: &Path, file: &mut File) -> Error {
+/// Who holds a lock, if that can be told, as a process id and when that process was started.
+fn holder(path: &Path) -> Option<(u32, u64)> {
     let mut text = String::new();
-    let read = file
-        .seek(SeekFrom::Start(0))
-        .and_then(|_| file.take(64).read_to_string(&mut text));
-    let holder = read
-        .ok()
-        .and_then(|_| text.split(' ').next()?.parse::<u32>().ok());
-    let holder = holder.map_or("another process".to_owned(), |id| format!("process {id}"));
+    let file = File::open(path).ok()?;
+    file.take(64).read_to_string(&mut text).ok()?;
+    let (id, started) = text.trim_end().split_once(' ')?;
+    Some((id.parse().ok()?, started.parse().ok()?))
+}
+
+fn locked(path: &Path) -> Error {
+    let holder = holder(path).map_or("another process".to_owned(), |(id, _)| {
+        format!("process {id}")
+    });
     let recording = path.parent().unwrap_or(path).display();
     Error::new(
         ErrorCode::Locked,

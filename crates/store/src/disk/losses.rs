@@ -90,7 +90,7 @@ pub(crate) struct LossFile {
 impl LossFile {
     /// Goes on behind what counts.
     pub(crate) fn open(directory: &Directory, counted: Appended) -> io::Result<Self> {
-        directory.step("losses.create")?;
+        directory.step_by_name("losses.create")?;
         Ok(Self {
             file: open_or_create(&directory.file(&name(counted.number)))?,
             directory: directory.clone(),
@@ -133,7 +133,7 @@ impl LossFile {
         &mut self,
         known: impl Iterator<Item = &'a LossRange>,
     ) -> io::Result<()> {
-        self.directory.step("losses.rewrite")?;
+        self.directory.step_by_name("losses.rewrite")?;
         let bytes: Vec<u8> = known.flat_map(encode).collect();
         let counted = Appended {
             number: self.counted.number + 1,

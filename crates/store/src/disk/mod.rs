@@ -38,4 +38,4 @@ pub(crate) use follow::{Follower, Looks};
 pub(crate) use lock::Lock;
 pub use recover::DiskOptions;
 pub(crate) use recover::open;
-pub use verify::{Verification, VerifiedFile, VerifiedSegment, verify};
+pub use verify::{Verification, VerifiedFile, VerifiedSegment, is_unrecovered, verify};

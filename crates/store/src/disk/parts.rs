@@ -1,5 +1,6 @@
 //! What a recording's directory holds of the log when it is opened to go on with.
 
+use std::io;
 use std::sync::Arc;
 
 use super::basis::Basis;
@@ -70,15 +71,40 @@ pub(super) fn remove_unfinished(directory: &Directory) {
     }
 }
 
-pub(super) fn stored_parts(directory: &Directory, arrows: &[u64]) -> Vec<Part> {
+/// Sealed segments in files, as far as these are whole. Nothing was appended later than `last_append`, if that is known.
+///
+/// # Errors
+/// `IO` when the system refuses: the rows are there.
+pub(super) fn stored_parts(
+    directory: &Directory,
+    arrows: &[u64],
+    last_append: Option<i64>,
+) -> Result<Vec<Part>, Error> {
     let mut parts = Vec::new();
     for base_seq in arrows {
-        if let Ok(Some(stored)) = Stored::open(directory, *base_seq) {
-            stored.restore_index();
-            parts.push(Part::Stored(Arc::new(stored)));
+        match Stored::open(directory, *base_seq) {
+            Ok(Some(mut stored)) => {
+                stored.restore_index(last_append);
+                parts.push(Part::Stored(Arc::new(stored)));
+            }
+            Ok(None) => {}
+            Err(error) if is_damage(error.kind()) => {}
+            Err(error) => {
+                let path = directory.segment_file(*base_seq, Kind::Arrow);
+                return Err(Error::io(path.display(), &error));
+            }
         }
     }
-    parts
+    Ok(parts)
+}
+
+/// Whether there is no such file, or something else in its place.
+fn is_damage(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{InvalidData, IsADirectory, NotADirectory, NotFound, UnexpectedEof};
+    matches!(
+        kind,
+        NotFound | IsADirectory | NotADirectory | UnexpectedEof | InvalidData
+    )
 }
 
 /// Segments whose heads no file has been made of. Heads that are of no use are removed.
@@ -122,12 +148,24 @@ pub(super) fn resumed(
     rows: usize,
     entries: &[usize; DictionaryColumn::COUNT],
 ) -> Result<Option<(Head, SegmentBuilder)>, Error> {
-    let Ok(head) = Head::open(directory, base_seq, true) else {
+    let Some(head) = whole(Head::open(directory, base_seq, true))? else {
         return Ok(None);
     };
-    match head.resume(rows, entries) {
-        Ok(builder) => Ok(Some((head, builder))),
-        Err(error) if error.code == ErrorCode::CorruptRecording => Ok(None),
+    Ok(whole(head.resume(rows, entries))?.map(|builder| (head, builder)))
+}
+
+/// None of what is damaged or gone. Any other error passes, and what it keeps us from is not lost.
+fn whole<T>(found: Result<T, Error>) -> Result<Option<T>, Error> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error)
+            if matches!(
+                error.code,
+                ErrorCode::CorruptRecording | ErrorCode::NotFound
+            ) =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }
@@ -147,10 +185,7 @@ fn rolled_part(
             max_timestamp: commit.max_timestamp,
             last_append: commit.timestamp,
         }),
-        None => {
-            let head = Head::open(directory, base_seq, true);
-            head.ok().and_then(|head| head.closed())
-        }
+        None => whole(Head::open(directory, base_seq, true))?.and_then(|head| head.closed()),
     };
     let Some(closed) = closed.filter(|closed| closed.rows > 0) else {
         return Ok(None);

@@ -53,7 +53,7 @@ pub(crate) fn open(options: StoreOptions, disk: &DiskOptions) -> Result<Opened, 
     let arrows = directory.bases(Kind::Arrow).map_err(in_directory)?;
     let basis = Basis::find(&directory, &state, heads.is_empty() && arrows.is_empty());
     let mut losses = read_losses(&directory, &basis.commit);
-    let mut parts = stored_parts(&directory, &arrows);
+    let mut parts = stored_parts(&directory, &arrows, basis.last_append_max())?;
     if !basis.lost_power {
         // Files of an import that was not committed.
         let (counted, uncounted) = parts

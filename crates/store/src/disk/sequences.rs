@@ -58,7 +58,7 @@ pub(crate) struct Sequences {
 
 impl Sequences {
     pub(crate) fn create(directory: &Directory) -> io::Result<Self> {
-        directory.step("producers.create")?;
+        directory.step_by_name("producers.create")?;
         let file = open_or_create(&directory.file("producers"))?;
         if file.metadata()?.len() < PAGE_BYTES {
             // So that most numbers can be written down also when the disk is full.

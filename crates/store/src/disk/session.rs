@@ -107,8 +107,13 @@ impl Session {
         label: &str,
     ) -> Result<Arc<Ring>, RingError> {
         let in_place = |path: &Path| {
-            let file = ring_file(&path.join(ring_name(producer)), Ring::file_bytes(bytes)).ok()?;
-            Ring::create_in(&file, producer, bytes, first_sequence, publication, label).ok()
+            let path = path.join(ring_name(producer));
+            let file = ring_file(&path, Ring::file_bytes(bytes)).ok()?;
+            let ring = Ring::create_in(&file, producer, bytes, first_sequence, publication, label);
+            if ring.is_err() {
+                let _ = fs::remove_file(&path);
+            }
+            ring.ok()
         };
         let ring = in_place(&self.path).or_else(|| {
             private_directory(&self.overflow).ok()?;
@@ -215,7 +220,8 @@ impl Remains {
             return remains;
         }
         for (place, path) in places(directory, commit.session) {
-            if !is_own(&path) {
+            // This is a copy of a recording whose process lives: what is there is that one's.
+            if !is_own(&path) || Lock::is_kept(&path.join("owner")) {
                 continue;
             }
             for entry in fs::read_dir(&path).into_iter().flatten().flatten() {

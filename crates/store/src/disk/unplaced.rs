@@ -40,7 +40,7 @@ impl Unplaced {
         if self.is_placed(kind) {
             return Ok(());
         }
-        self.directory.step(step)?;
+        self.directory.step_by_name(step)?;
         let path: &Path = &self.directory.segment_file(self.base_seq, kind);
         std::fs::rename(self.path(kind), path)?;
         self.placed.push(kind);

@@ -13,6 +13,7 @@ use std::time::Duration;
 pub use self::report::{Verification, VerifiedFile, VerifiedSegment};
 use super::directory::{Directory, Kind};
 use super::lock::Lock;
+use super::commit::Commit;
 use crate::error::Error;
 
 /// Looks at a record or a list of files that a process may be changing.
@@ -26,17 +27,11 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 /// `NOT_FOUND`, `UNSUPPORTED_VERSION`, `IO`; `CORRUPT_RECORDING` when the file `recording` is damaged, without which nothing
 /// else can be told.
 pub fn verify(path: &Path) -> Result<Verification, Error> {
-    let directory = Directory::open(path)?;
-    let mut verifier = Verifier {
-        report: Verification {
-            is_live: Lock::is_held(&directory.file("lock")),
-            ..Verification::default()
-        },
-        directory,
-    };
+    let mut verifier = Verifier::of(path)?;
     verifier.file("recording", None);
     verifier.file("config.json", None);
     let (commit, has_lost_power) = verifier.commit();
+    verifier.report.is_unrecovered = verifier.is_unrecovered(&commit, has_lost_power);
     verifier.producers();
     let (heads, stored) = verifier.list(&commit, has_lost_power)?;
     let known = verifier.losses(&commit);
@@ -51,12 +46,38 @@ pub fn verify(path: &Path) -> Result<Verification, Error> {
     Ok(verifier.report)
 }
 
+/// Whether the process that wrote a recording has ended without closing it, and nobody has opened it to record since.
+///
+/// # Errors
+/// As [`verify`].
+pub fn is_unrecovered(path: &Path) -> Result<bool, Error> {
+    let mut verifier = Verifier::of(path)?;
+    let (commit, has_lost_power) = verifier.commit();
+    Ok(verifier.is_unrecovered(&commit, has_lost_power))
+}
+
 struct Verifier {
     directory: Directory,
     report: Verification,
 }
 
 impl Verifier {
+    fn of(path: &Path) -> Result<Self, Error> {
+        let directory = Directory::open(path)?;
+        Ok(Self {
+            report: Verification {
+                is_live: Lock::is_held(&directory.file("lock")),
+                ..Verification::default()
+            },
+            directory,
+        })
+    }
+
+    fn is_unrecovered(&self, commit: &Commit, has_lost_power: bool) -> bool {
+        // What was in rings is gone with the run of the machine.
+        commit.session != 0 && !self.report.is_live && !has_lost_power
+    }
+
     /// Notes what was found of a file; one that is gone is none unless that is the damage.
     fn file(&mut self, name: &str, damage: Option<String>) {
         let metadata = std::fs::metadata(self.directory.file(name));

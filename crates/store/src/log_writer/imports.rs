@@ -113,7 +113,7 @@ impl LogWriter {
             match journal.store_now(&shared, last_append) {
                 Ok(slot) => files.push(slot),
                 Err(error) => {
-                    files.iter().for_each(|slot| journal.evicted(slot));
+                    files.iter().for_each(|slot| journal.take_back(slot));
                     return Err(error);
                 }
             }
@@ -122,7 +122,7 @@ impl LogWriter {
         let next = match journal.open_segment(next_seq, limits) {
             Ok(next) => next,
             Err(error) => {
-                files.iter().for_each(|slot| journal.evicted(slot));
+                files.iter().for_each(|slot| journal.take_back(slot));
                 return Err(error);
             }
         };

@@ -45,6 +45,7 @@ pub fn options(segment_events: usize, retention: Retention) -> StoreOptions {
         retention,
         config_json: "{}".to_owned(),
         raw_now_ns: 1_000_000,
+        raw_now_at: std::time::Instant::now(),
         durability: kinescope_store::Durability::Process,
     }
 }

@@ -67,7 +67,7 @@ impl Stored {
             .sealed()
             .ok_or_else(|| Error::corrupt("a segment that is still open"))?;
         let base_seq = segment.base_seq;
-        directory.step("seal.write").map_err(failed)?;
+        directory.step_by_name("seal.write").map_err(failed)?;
         let file = File::options()
             .read(true)
             .write(true)
@@ -96,7 +96,7 @@ impl Stored {
             arrow_bytes,
             blocks,
         };
-        directory.step("seal.index").map_err(failed)?;
+        directory.step_by_name("seal.index").map_err(failed)?;
         let index_file = File::create(files.path(Kind::Index)).map_err(failed)?;
         let index_bytes = index
             .write(directory.id(), segment.index(), &index_file)
@@ -114,9 +114,12 @@ impl Stored {
         })
     }
 
-    /// Writes the index down that [`Stored::open`] had to make.
-    pub(crate) fn restore_index(&self) {
+    /// Writes the index down that [`Stored::open`] had to make. When the last row was appended is not known then: events have
+    /// timestamps of any time. It was not later than `last_append`, and what is taken for younger than it is stays longer.
+    pub(crate) fn restore_index(&mut self, last_append: Option<i64>) {
         if self.lacks_index {
+            let summary = &mut self.index.summary;
+            summary.last_append = last_append.unwrap_or(summary.last_append);
             // Without it, the next opener has to look at every value again.
             let _ = self.replace_index(None, false);
         }
@@ -134,14 +137,14 @@ impl Stored {
         }
         let path = self.directory.segment_file(base_seq, Kind::Index);
         let new = path.with_extension("index.new");
-        self.directory.step("index.write")?;
+        self.directory.step_by_name("index.write")?;
         let file = File::create(&new)?;
         let len = self.index.write(self.directory.id(), queries, &file)?;
         if sync {
             self.directory.step("index.sync")?;
             file.sync_data()?;
         }
-        self.directory.step("index.rename")?;
+        self.directory.step_by_name("index.rename")?;
         std::fs::rename(&new, &path)?;
         if sync {
             self.directory.sync()?;

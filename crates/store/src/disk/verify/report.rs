@@ -7,6 +7,9 @@ use std::ops::Range;
 pub struct Verification {
     /// Whether a process writes the recording now.
     pub is_live: bool,
+    /// Whether its process has ended without closing it, and nobody has opened it to record since: what that one recorded last
+    /// is in its rings.
+    pub is_unrecovered: bool,
     /// Positions of the log below this have been given out.
     pub next_seq: u64,
     /// In the order of the log.
