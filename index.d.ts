@@ -3,7 +3,9 @@
  * Kinescope records what a running Node.js service does and answers questions about it.
  *
  * Conventions: times are nanoseconds as `bigint`, durations set by a person are milliseconds and end in `Ms`,
- * sizes end in `Bytes`, time ranges are half-open `[start, end)`. Every failure is a {@link KinescopeError}.
+ * sizes end in `Bytes`, time ranges are half-open `[start, end)`. What fails is a {@link KinescopeError}, but for the reason of a signal that was
+ * aborted, what a function throws that was given to `run` or `wrap`, and the `TypeError` of a `run` without a function. Loading the package throws a plain
+ * `Error` where there is no binary for the platform.
  * Examples run as modules with `const scope = await open()` before them where they do not open a recording themselves.
  *
  * @packageDocumentation
@@ -81,6 +83,7 @@ export function attach(handle: KinescopeHandle): Kinescope
  * result.release()
  */
 export function share<Row>(batch: EventBatch<Row>): SharedBatch<RecordBatch>
+/** A result; see the form for a batch. */
 export function share<Row>(result: QueryResult<Row> | AggregateResult): SharedBatch<Table>
 
 /**
@@ -208,6 +211,10 @@ export function verify(path: string): Promise<Verification>
  * - `CLOSED`: the recording, or the result, is closed.
  * - `LOCKED`, `CORRUPT_RECORDING`, `UNSUPPORTED_VERSION`, `IO`: about a recording's files.
  * - `RESOURCE_EXHAUSTED`: a bound on memory, time or number was reached.
+ *
+ * Worth another try, a little later: `LOCKED`; `RESOURCE_EXHAUSTED` of what waits for the writer (`flush`, `queryEvents`, `subscribe` and the like); `IO` once the
+ * system's reason is gone, such as a full disk; `NOT_FOUND` of a recording that its writer has still to make. After `PAGE_TOKEN_EXPIRED` begin with the first page. All
+ * others come again.
  */
 export type KinescopeErrorCode =
   | 'INVALID_ARGUMENT'
@@ -257,7 +264,8 @@ export class KinescopeError extends Error {
 export interface OpenOptions {
   /**
    * The recording's directory, made when it is not there; relative to the working directory. One process at a time records into
-   * it, any number read it. Default: none, the recording is in memory.
+   * it, any number read it. Files have the permissions that the umask leaves. Not on Windows, where it is `INVALID_ARGUMENT`. docs/operations.md has what
+   * those need to know who run services. Default: none, the recording is in memory.
    *
    * @example
    * import { mkdtempSync, rmSync } from 'node:fs'
@@ -282,7 +290,8 @@ export interface OpenOptions {
   /**
    * What survives what, of a recording with a `path`. In each case every event whose recording call has returned, and that is not
    * counted as lost, survives the end of the process, whatever ends it: `close`, `process.exit()`, SIGKILL, a crash, running out of
-   * memory. After a power loss or a crash of the system
+   * memory. After a signal or a crash the last moments are in the rings, which whoever opens the recording to record takes over, or `kinescope recover`; a container's
+   * own /dev/shm, and rings in it, go with the container. After a power loss or a crash of the system
    * - `'process'` (default) has what the system had written to the disk by itself,
    * - `'interval'` all but about the last 200 ms,
    * - `'sync'` the same, and everything before a {@link Kinescope.flush} that has returned.
@@ -295,7 +304,7 @@ export interface OpenOptions {
   durability?: 'process' | 'interval' | 'sync'
   /** The name of this process in the `node` column. 1 to 255 characters; default: `<host name>:<process id>`. */
   node?: string
-  /** What is kept. Default: 1 GiB of a recording in memory, everything of one with a `path`. */
+  /** What is kept. Default: 1 GiB of a recording in memory; of one with a `path` everything, so that it grows until the disk is full. */
   retention?: RetentionOptions
   /** Events in a sealed segment, the unit of indexing and eviction. 1 to 16,777,216; default 1,048,576. */
   segmentEvents?: number
@@ -306,8 +315,11 @@ export interface OpenOptions {
   /** How much of a nested value is captured. */
   limits?: Partial<CaptureLimits>
   /**
-   * Names of fields whose values are never captured, at any depth of `data`; compared exactly, letter case included.
-   * They appear as `null`, marked `redacted`. At most 1,024 names; default: none.
+   * Names of fields whose values are never captured, at any depth of `data`, keys of Maps included; compared exactly, letter case included.
+   * They appear as `null`, marked `redacted`. Tags of such names are left out, and fields of defined events; imported events and tables are treated likewise. At most 1,024
+   * names; default: none.
+   *
+   * Only names of fields count: what a function is given by position, JSON or a URL in a string, and the messages and stacks of errors are captured as they are.
    */
   redact?: string[]
   /**
@@ -343,7 +355,11 @@ export interface RingOptions {
 
 /** Bounds on what is captured of one event's nested values; what they cut off is marked in `data.$cut` with its reason. */
 export interface CaptureLimits {
-  /** Characters (UTF-16 code units) of a string. 1 to 1,048,576; default 8192. Reason `length`. */
+  /**
+   * Characters (UTF-16 code units) of a string. 1 to 1,048,576; default 8192. Reason `length`. The texts that come with an event or a `run` beside `data`, which are pid,
+   * correlation id, event type, node, module, function, file and tags, are cut to it without a mark, so that longer ones which begin alike become one. A key in `data`
+   * that is longer ends its object, with the reason `size`.
+   */
   maxStringLength: number
   /** Containers inside each other, the outermost being 1. 1 to 64; default 8. Reason `depth`. */
   maxDepth: number
@@ -352,13 +368,13 @@ export interface CaptureLimits {
   /** Items of one array, Map, Set or typed array. 1 to 65,536; default 128. Reason `length`. */
   maxItems: number
   /**
-   * Bytes of one event's captured values. 1,024 to 16,777,216; default 65,536. Reason `size`. An event of more than a
-   * quarter of the ring is lost as `too_large`.
+   * Bytes of one event's captured values, tags included, in the form that they have in the ring; their JSON can be half as long again, or more. 1,024 to
+   * 16,777,216; default 65,536. Reason `size`. An event of more than a quarter of the ring is lost as `too_large`.
    */
   maxEventBytes: number
 }
 
-/** What is captured now; the same for every thread of the recording. */
+/** What is captured now; the same for every thread of the recording. Frozen, `limits` and `redact` too. */
 export interface CaptureConfig {
   /** Whether anything is recorded. Set by {@link Recorder.enabled}. */
   readonly enabled: boolean
@@ -590,7 +606,10 @@ export interface KinescopeServer extends AsyncDisposable {
 /** Why an attempt to record has left no event. */
 export type LossCause = 'ring_full' | 'too_large' | 'torn' | 'encoder' | 'disk_full'
 
-/** Counters since the recording was opened. Numbers of events unless their name says `Bytes`. */
+/**
+ * Counters since the recording was opened. Numbers of events unless their name says `Bytes`. With `mode: 'read'` those of the process that reads: `recorded`,
+ * `stored` and `diskBytes` are 0; {@link DataAccess.describe} counts what the recording holds.
+ */
 export interface Stats {
   /**
    * Events recorded, lost and imported ones not counted: what is `stored` of them plus what still is in rings. With all of
@@ -609,7 +628,9 @@ export interface Stats {
   readonly unbalanced: number
   /** Events left out by sampling. */
   readonly sampledOut: number
-  /** Recording calls made after `close()`. */
+  /**
+   * Recording calls that came when the recording was closed, or was opened with `mode: 'read'`. Those of a thread that has called `close()` itself are not counted.
+   */
   readonly afterClose: number
   /**
    * Events of the log that an index covers, `events_lost` rows included. Indexes are built in the background; queries answer
@@ -644,12 +665,15 @@ export interface Stats {
 // -------------------------------------------------------------------------------------------------- Recording
 
 /**
- * Names one event: `"<producer>-<sequence>"`, both decimal. `"0-0"` stands for nothing recorded, because recording is
- * switched off, sampled out or closed.
+ * Names one event of its recording: `"<producer>-<sequence>"`, both decimal. In Arrow columns it is the number
+ * `producer * 2^48 + sequence`. `"0-0"` stands for nothing recorded, because recording is switched off, sampled out or closed.
  */
 export type EventId = `${number}-${number}`
 
-/** Custom key-value tags of an event. Numbers and booleans are stored as their text. */
+/**
+ * Custom key-value tags of an event. Numbers and booleans are stored as their text. Tags that do not fit into {@link CaptureLimits.maxEventBytes} any more are left out
+ * without a mark; those of `run` have no more than a sixteenth of the ring, either.
+ */
 export type Tags = { readonly [key: string]: string | number | boolean }
 
 /** An open call of this thread, until it has exited. Opaque: an integer that means nothing elsewhere. */
@@ -717,7 +741,10 @@ export interface WrapOptions {
   file?: string
   /** 1-based line in `file`. Default: none. */
   line?: number
-  /** Whether `data.args` is captured on entry. Default `true`. */
+  /**
+   * Whether `data.args` is captured on entry. Default `true`. An argument is captured with all that it refers to, within {@link CaptureLimits}: switch it off for
+   * handlers that get a request and a response of `node:http`, which are 95 KB of JSON for each call, and for functions that are given secrets.
+   */
   captureArgs?: boolean
   /** Whether `data.result` is captured on exit. Default `false`. */
   captureResult?: boolean
@@ -730,7 +757,7 @@ export interface WrapOptions {
 
 /** An event as it is given. Fields that are left out come from the current frame, the clock and the recording. */
 export interface EventInput {
-  /** Any string; see the list of well-known types in the documentation. */
+  /** Any string. docs/events.md lists the well-known types and their fields. */
   eventType: string
   /**
    * For imported events: producer 32,768 to 65,535, sequence below 2^48. Default: assigned. {@link DataAccess.storeEvents}
@@ -739,22 +766,27 @@ export interface EventInput {
   eventId?: EventId
   /** Default: the recording's {@link OpenOptions.node}. */
   node?: string
-  /** The logical process. Default: the frame's. */
+  /** The logical process. Default: the frame's, else the thread's, which is `main`, or `worker-` and its `threadId`. */
   pid?: string
   /** The trace. Default: the frame's; `null` for none. */
   correlationId?: string | null
   /** The event that caused this one. Default: the frame's current call; `null` for none. */
   parentId?: EventId | null
+  /** Module, package or class. Default: none, also within a call; so are the next four. */
   module?: string | null
+  /** Function or method. */
   function?: string | null
-  /** 0 to 65,535. */
+  /** Number of declared parameters, 0 to 65,535. */
   arity?: number | null
+  /** Source file, for {@link DataAccess.getSourceContext}. */
   file?: string | null
   /** 1-based, to 4,294,967,295. */
   line?: number | null
   /** Merged over the frame's. */
   tags?: Tags | null
-  /** The payload: anything. It is walked without running user code, within {@link CaptureLimits}. */
+  /**
+   * The payload: anything. It is walked without running user code, within {@link CaptureLimits}; docs/events.md says what becomes of values that JSON does not have.
+   */
   data?: unknown
   /** Nanoseconds on the recording's time line. Default: now. */
   timestamp?: bigint | number
@@ -774,7 +806,10 @@ export interface RunContext {
   tags?: Tags | null
 }
 
-/** Where this thread is: plain data, to hand across a queue or to another process. {@link Recorder.run} takes it. */
+/**
+ * Where this thread is: plain data, to hand across a queue or to another thread of the recording. {@link Recorder.run} takes it. For another recording, such as
+ * another process's, take only `correlationId` and `tags` of it: event ids mean nothing there, and would name an event of its own.
+ */
 export interface Context {
   /** `null`: the thread's own. */
   readonly pid: string | null
@@ -791,7 +826,8 @@ export type Wrappable = ((...args: never[]) => unknown) | (abstract new (...args
 
 /**
  * Records what this thread does. Belongs to the thread that made it. Only `record`, `define` and `site` throw, and only
- * for arguments that break their contract; nothing that is captured runs user code.
+ * for arguments that break their contract, `define` also when there is no room. Capturing runs no user code, with two exceptions: the documented fields of an event
+ * that is passed to `record` are read as those of any object, and `fail` reads `error.stack`, which may run a getter or `Error.prepareStackTrace`.
  */
 export interface Recorder {
   /**
@@ -818,7 +854,7 @@ export interface Recorder {
    * Numeric, bool and symbol fields need no native call. Define once, outside of loops.
    *
    * @param fields Name and type of each field of `data`; 1 to 256 of them.
-   * @throws {KinescopeError} `INVALID_ARGUMENT`; `RESOURCE_EXHAUSTED` above 16 MiB of definitions; `CLOSED`.
+   * @throws {KinescopeError} `INVALID_ARGUMENT`; `RESOURCE_EXHAUSTED` above 16 MiB of definitions.
    * @example
    * const tick = scope.recorder.define('tick', { queued: 'i64', load: 'f64', busy: 'bool' })
    * tick({ queued: 3, load: 0.25, busy: true })
@@ -829,7 +865,7 @@ export interface Recorder {
   /**
    * Interns a call site for {@link Recorder.enter} and {@link Recorder.define}. Do it once per site.
    *
-   * @throws {KinescopeError} `INVALID_ARGUMENT`; `CLOSED`.
+   * @throws {KinescopeError} `INVALID_ARGUMENT`.
    * @example
    * const site = scope.recorder.site({ module: 'cart', function: 'total', arity: 1 })
    * scope.recorder.exit(scope.recorder.enter(site))
@@ -856,7 +892,7 @@ export interface Recorder {
    */
   exit(call: Call, data?: unknown): void
   /**
-   * Records that a call threw: its `function_exit` with `exit_reason` `"throw"`, and an `error` event. Never throws.
+   * Records that a call threw: its `function_exit` with `exit_reason` `"throw"` and `exception`, and an `error` event, which has the stack, too. Never throws.
    *
    * @param error Whatever was thrown.
    * @example
@@ -866,15 +902,24 @@ export interface Recorder {
    */
   fail(call: Call, error: unknown): void
   /**
-   * Returns a function that does what `fn` does and records entry, and exit or failure, of every call: synchronous,
-   * asynchronous and generator functions, and classes. Name, length, `this`, `new`, static properties, results and errors
-   * are unchanged; a native promise comes back as its `then` derivative. Never throws by itself.
+   * Returns a function that does what `fn` does and records entry and exit of every call: synchronous, asynchronous and generator functions. Of classes
+   * the construction is recorded: wrap methods by themselves. Name, length, `this`, `new`, static properties, results and errors
+   * are unchanged; a native promise comes back as its `then` derivative. Never throws by itself; what is no function comes back as it is, and counts in
+   * {@link Stats.mistyped}.
+   *
+   * The exit has `data.duration_ns` and `data.exit_reason`: `normal`; `throw` or `reject` with `data.exception`, `{ error_type, message }`; `abandoned` for a generator
+   * that was ended by `return`, as by leaving a loop. A failure is this exit, and no `error` event: ask for `data.exception`, or for these reasons.
    *
    * @example
    * const total = scope.recorder.wrap((prices) => prices.reduce((sum, price) => sum + price, 0), { module: 'cart', function: 'total' })
    * console.log(total([1, 2])) // 3
    * const [entry] = await scope.dataAccess.queryEvents({ eventTypes: ['function_entry'] })
    * console.log(entry.data.args) // [ [ 1, 2 ] ]
+   *
+   * const pay = scope.recorder.wrap(async () => Promise.reject(new RangeError('no credit')), { module: 'cart', function: 'pay' })
+   * await pay().catch(() => {})
+   * const [failed] = await scope.dataAccess.queryEvents({ where: { 'data.exception': { exists: true } } })
+   * console.log(failed.data.exit_reason, failed.data.exception.message) // reject no credit
    */
   wrap<F extends Wrappable>(fn: F, options?: WrapOptions): F
   /**
@@ -891,8 +936,12 @@ export interface Recorder {
   /**
    * Calls `fn` in a frame of its own. All that it does, across awaits, carries the context.
    *
+   * The first `run`, or call of a wrapped asynchronous function, starts AsyncLocalStorage in this thread. From then on Node.js 20 takes almost three times as long for
+   * every `await` of it (33 ns became 92), as with any other user of AsyncLocalStorage; docs/benchmarks.md, `first-run`.
+   *
    * @returns What `fn` returns. What it throws passes through; a context of the wrong type is counted in
    * {@link Stats.mistyped}.
+   * @throws {TypeError} When `fn` is no function.
    * @example
    * await scope.recorder.run({ pid: 'request-1', correlationId: 'trace-1' }, async () => {
    *   await null
@@ -940,13 +989,21 @@ export type ConditionValue = string | number | bigint | boolean | Date
  * complements of `eq` and `in`, so they also match events without the field.
  */
 export interface ConditionOperators {
+  /** Equal to it. */
   eq?: ConditionValue | null
+  /** Not equal to it, or absent. */
   ne?: ConditionValue | null
+  /** Less than it. */
   lt?: ConditionValue
+  /** Less than it, or equal. */
   lte?: ConditionValue
+  /** Greater than it. */
   gt?: ConditionValue
+  /** Greater than it, or equal. */
   gte?: ConditionValue
+  /** Equal to one of these; an empty list matches nothing. */
   in?: readonly (ConditionValue | null)[]
+  /** Equal to none of these. */
   notIn?: readonly (ConditionValue | null)[]
   /** Whether there is a value other than `null`. */
   exists?: boolean
@@ -970,8 +1027,11 @@ export interface ConditionOperators {
  * console.log((await scope.dataAccess.queryEvents({ where: slow })).totalMatches) // 0
  */
 export type Condition = {
+  /** All of these hold. */
   readonly and?: readonly Condition[]
+  /** One of these holds, or several. */
   readonly or?: readonly Condition[]
+  /** This does not hold. */
   readonly not?: Condition
 } & {
   readonly [field: string]: ConditionValue | null | Readonly<ConditionOperators> | Condition | readonly Condition[] | undefined
@@ -1105,6 +1165,7 @@ export interface DataAccess {
     idOrEventId: string,
     query: QueryOptions & { projection: readonly ProjectionItem[] },
   ): Promise<QueryResult<ProjectedRow>>
+  /** Whole events; see the form with a projection. */
   getTraceByCorrelationId(idOrEventId: string, query?: QueryOptions): Promise<QueryResult>
   /**
    * The calls of a logical process that were open at a time, with their chain of callers, across logical processes.
@@ -1143,6 +1204,7 @@ export interface DataAccess {
     pid: string,
     query: QueryOptions & { projection: readonly ProjectionItem[] },
   ): Promise<QueryResult<ProjectedRow>>
+  /** Whole events; see the form with a projection. */
   getStateSnapshots(pid: string, query?: QueryOptions): Promise<QueryResult>
   /**
    * The last value at or before a time of every variable and every state of a logical process.
@@ -1282,14 +1344,14 @@ export interface DataAccess {
 
 /**
  * Which events a subscription delivers, and what of them: the filtering part of a query, and `projection`, of which a path
- * without a type is JSON text.
+ * without a type is JSON text, such as `"tea"` with its quotes: give its type (`as`) or parse it.
  */
 export type Filter = Omit<QueryOptions, 'limit' | 'offset' | 'sortBy' | 'sortOrder' | 'signal'>
 
 /**
  * Where a subscription starts.
  *
- * - `'now'`: after everything that this thread recorded before the call.
+ * - `'now'`: after everything that this thread recorded before the call. There is no batch before something is recorded, not even one that says `caughtUp`.
  * - `{ seq }`: at this position of the log, itself included; one that is still to come is waited for.
  * - `{ eventId }`: after this event.
  * - `{ timestampMonotonic }`, `{ timestampWall }`: at the lowest position whose time is this or later; whatever follows is
@@ -1428,8 +1490,11 @@ export interface Subscription<Row = Event> extends AsyncIterable<EventBatch<Row>
   /** Unique in the recording. */
   readonly id: string
   /**
-   * Resolves when the subscription is unsubscribed, or has delivered everything when the recording was closed; rejects
+   * Resolves when the subscription is unsubscribed, and when the scope that it came from, or the recording, is closed and it has delivered everything; rejects
    * with what else ended it. Nobody has to look at it: a rejection is never unhandled.
+   *
+   * It does not tell a process that is quiet from one that is gone: with `mode: 'read'` it stays pending when the process that records has ended, because another one
+   * may go on. {@link Verification.live} tells whether one writes now.
    */
   readonly closed: Promise<void>
   /**
@@ -1513,12 +1578,13 @@ export interface StreamGap {
  * Matching events of a stretch of the log. The stretches of a subscription's batches adjoin: each starts at the last one's
  * `toSeq + 1n`, also across pauses, updates and gaps, unless `{ startFrom }` moved it. So whoever stores `toSeq` after each
  * batch, and starts from the position behind it next time, gets every event once. There are batches without events: one
- * when the subscription has caught up, and others that tell how far it has got.
+ * when the subscription has caught up, unless it started at `'now'`, and others that tell how far it has got.
  *
  * Rows can also be had as plain objects, made one at a time. The memory is given back when nothing refers to it any more, or
  * on `release()`; it counts in {@link Stats.leasedBytes}.
  */
 export interface EventBatch<Row = Event> extends Iterable<Row>, Disposable {
+  /** {@link Subscription.id} of the one that delivers it. */
   readonly subscriptionId: string
   /**
    * The events as an Arrow record batch, over memory that native code filled; columns as in {@link QueryResult.table}.
@@ -1580,7 +1646,9 @@ export interface Schema {
 
 /** A path, and how many values of each type there are; `null` is no value. */
 export interface PathDescription {
+  /** As queries take it, such as `data.user.id`. */
   readonly path: Field
+  /** Values by their type; types without any are left out. `integer` is what is written without a point or exponent, within 64 bits. */
   readonly types: { readonly [T in 'boolean' | 'integer' | 'float' | 'string' | 'array']?: number }
 }
 
@@ -1588,6 +1656,7 @@ export interface PathDescription {
 export interface SegmentDescription {
   /** Position of its first event. */
   readonly fromSeq: bigint
+  /** Events in it, `events_lost` rows included. */
   readonly events: number
   /** The lowest and the highest timestamp. */
   readonly timeRange: { readonly first: bigint; readonly last: bigint }
@@ -1623,12 +1692,17 @@ export interface CallStack {
 export interface StackFrame {
   /** The logical process that entered it. */
   readonly pid: string
+  /** Module, package or class. */
   readonly module: string | null
+  /** Function or method. */
   readonly function: string | null
+  /** Number of declared parameters. */
   readonly arity: number | null
+  /** Source file. */
   readonly file: string | null
   /** 1-based. */
   readonly line: number | null
+  /** Its `function_entry`. */
   readonly entryId: EventId
   /** Nanoseconds on the recording's time line. */
   readonly enteredAt: bigint
@@ -1644,23 +1718,31 @@ export interface State {
 
 /** A variable's value and the event that it came from. */
 export interface VariableValue {
+  /** Module of the call that it was recorded in. */
   readonly module: string | null
+  /** Function of that call. */
   readonly function: string | null
+  /** Number of parameters of that function. */
   readonly arity: number | null
+  /** The variable's name. */
   readonly name: string
   /** As captured; integers beyond 2^53 are bigints. */
   readonly value: unknown
+  /** The `local_variable_snapshot`. */
   readonly eventId: EventId
   /** Nanoseconds on the recording's time line. */
   readonly timestamp: bigint
 }
 
-/** A state's value and the event that it came from: `state` of a `state_snapshot`, `new_state` of a `state_change`. */
+/** A state's value and the event that it came from: `data.state` of a `state_snapshot`, `data.new_state` of a `state_change`. */
 export interface NamedState {
+  /** The event's module. */
   readonly module: string | null
   /** `data.name` of the event. */
   readonly name: string | null
+  /** As captured; integers beyond 2^53 are bigints. */
   readonly value: unknown
+  /** The event. */
   readonly eventId: EventId
   /** Nanoseconds on the recording's time line. */
   readonly timestamp: bigint
@@ -1669,10 +1751,10 @@ export interface NamedState {
 /** The answer to a query: rows of one snapshot of the log; whole events, or what a projection asked for. */
 export interface QueryResult<Row = Event> extends Iterable<Row>, Disposable {
   /**
-   * The rows as an Arrow table, over memory that native code filled. Its columns are `seq`, `event_id`, `timestamp`,
-   * `wall_time`, `event_type`, `node`, `pid`, `correlation_id`, `parent_id`, `module`, `function`, `arity`, `file`, `line`,
-   * `tags` and `data`, always of the same types; with a projection, what that asks for, a path by the name that it was
-   * asked for.
+   * The rows as an Arrow table, over memory that native code filled. Its columns are always the same: `seq` and `event_id` (uint64), `timestamp` (int64),
+   * `wall_time` (timestamp in nanoseconds, UTC), `event_type`, `node`, `pid` and `correlation_id` (utf8 in a dictionary), `parent_id` (uint64), `module` and `function`
+   * (utf8 in a dictionary), `arity` (uint16), `file` (utf8 in a dictionary), `line` (uint32), `tags` (a map of utf8 to utf8) and `data` (utf8, JSON). Those from `correlation_id`
+   * on may be null. With a projection it is what that asks for, a path by the name that it was asked for. For ids as numbers see {@link EventId}.
    */
   readonly table: Table
   /** Events that match, exactly, whatever `limit` says. */
@@ -1680,14 +1762,18 @@ export interface QueryResult<Row = Event> extends Iterable<Row>, Disposable {
   /**
    * Where this page ended, for `offset` of the next call; `null` when nothing follows. The pages are those of the first
    * call's snapshot, so none repeats or skips a row, whatever is recorded meanwhile; `totalMatches` stays as it was. All
-   * options but `limit` and `signal` must be those of the first call.
+   * options but `limit` and `signal` must be those of the first call. Tokens of a recording with a `path` hold when it has been closed and opened again.
    *
    * @example
-   * for (let n = 0; n < 3; n++) scope.recorder.record({ eventType: 'log', data: { n } })
+   * for (let n = 0; n < 5; n++) scope.recorder.record({ eventType: 'log', data: { n } })
    * const query = { eventTypes: ['log'], limit: 2 }
-   * const first = await scope.dataAccess.queryEvents(query)
-   * const [third] = await scope.dataAccess.queryEvents({ ...query, offset: { pageToken: first.nextPageToken } })
-   * console.log(third.data.n) // 2
+   * let page = await scope.dataAccess.queryEvents(query)
+   * const seen = page.toArray()
+   * while (page.nextPageToken !== null) {
+   *   page = await scope.dataAccess.queryEvents({ ...query, offset: { pageToken: page.nextPageToken } })
+   *   seen.push(...page)
+   * }
+   * console.log(seen.map(({ data }) => data.n).join()) // 0,1,2,3,4
    */
   readonly nextPageToken: string | null
   /** Exclusive: the answer holds for all events with `seq < snapshot`. */
@@ -1754,7 +1840,8 @@ export interface AggregateOptions {
   /**
    * Events with equal values of all of these are a group; what is absent, an object or an array is a value of its own.
    * Columns are named as asked for. `'mfa'` stands for `module`, `function` and `arity`; `timeBucketNs` makes a column
-   * `time_bucket`: `timestamp` rounded down to a multiple of so many nanoseconds. Default: everything is one group.
+   * `time_bucket`: `timestamp` rounded down to a multiple of so many nanoseconds. That is the recording's time line, not the wall clock: buckets begin at no full minutes of the
+   * day, and {@link Kinescope.now} tells how far apart both are now. Default: everything is one group.
    */
   groupBy?: readonly (Field | 'mfa' | { readonly timeBucketNs: bigint | number })[]
   /** What to compute of each group, by the name of its column; not `and`, `or`, `not` or `__proto__`. */
@@ -1789,7 +1876,9 @@ export interface FieldValuesOptions {
 
 /** A value and how many events have it. */
 export interface ValueCount {
+  /** Integers beyond 2^53 are bigints. */
   readonly value: string | number | bigint | boolean
+  /** Events that have it. */
   readonly count: number
 }
 
@@ -1870,6 +1959,7 @@ export interface VerifiedSegment {
 export interface VerifiedFile {
   /** In the recording's directory. */
   readonly name: string
+  /** Its length. Open segments (`.head`) are mostly holes: they take up far less of the disk. */
   readonly bytes: number
   /** What is wrong with it; `null`: nothing. */
   readonly damage: string | null
@@ -1889,31 +1979,42 @@ export interface Lost {
  */
 export type LostRange =
   | {
+      /** Why there are no events. */
       readonly cause: LossCause
+      /** Attempts. */
       readonly count: number
       /** The producer whose numbers these are. */
       readonly producer: number
       /** First and last number lost, both inclusive; when `count` is less than they span, which of them is not known. */
       readonly firstSequence: number
+      /** See `firstSequence`. */
       readonly lastSequence: number
     }
   | {
+      /** Why they are not there. */
       readonly cause: 'retention' | 'corrupt' | 'restart'
+      /** Positions. */
       readonly count: number
       /** Positions in the log, first and last, both inclusive. */
       readonly fromSeq: bigint
+      /** See `fromSeq`. */
       readonly toSeq: bigint
     }
 
-/** An event as it was stored. Absent fields are `null`. */
+/**
+ * An event as it was stored. Absent fields are `null`. `JSON.stringify` throws for it, because it has bigints: give it a replacer, such as
+ * `(_, value) => typeof value === 'bigint' ? String(value) : value`.
+ */
 export interface Event {
   /** Position in the log, from 0. */
   readonly seq: bigint
+  /** Assigned when it was recorded; for an import by whoever imported it, or by the recording. */
   readonly eventId: EventId
   /** Nanoseconds on the recording's time line. */
   readonly timestamp: bigint
   /** Nanoseconds since the Unix epoch. */
   readonly wallTime: bigint
+  /** Any text; docs/events.md lists the well-known ones, with the fields of their `data`. */
   readonly eventType: string
   /** The process that recorded it. */
   readonly node: string
@@ -1923,17 +2024,22 @@ export interface Event {
   readonly correlationId: string | null
   /** The event that caused it; the caller's entry for an entry, its own entry for an exit. */
   readonly parentId: EventId | null
+  /** Module, package or class. */
   readonly module: string | null
+  /** Function or method. */
   readonly function: string | null
+  /** Number of declared parameters. */
   readonly arity: number | null
+  /** Source file. */
   readonly file: string | null
   /** 1-based. */
   readonly line: number | null
   /** An object without prototype. */
   readonly tags: Readonly<Record<string, string>> | null
   /**
-   * The payload; integers beyond 2^53 are bigints. What was not captured is listed in its field `$cut`, an object from path
-   * to reason.
+   * The payload; integers beyond 2^53 are bigints. What was not captured is listed in its field `$cut`, an object from path (`args.0.name`) to reason: `depth`,
+   * `length`, `fields` and `size` by {@link CaptureLimits}, `redacted`, `getter` and `proxy` because looking would run code, `non_finite` for NaN, infinities and invalid
+   * dates, `bigint` for integers beyond 64 bits, which are text. A payload that is no object and was cut is in `$value` beside it.
    */
   // oxlint-disable-next-line typescript/no-explicit-any -- what it holds is for the reader to know, as with JSON.parse
   readonly data: any

@@ -35,16 +35,21 @@ export type OtelTime = readonly [seconds: number, nanoseconds: number]
 
 /** What is read of a span's context. */
 export interface OtelSpanContext {
+  /** Becomes the correlation id. */
   readonly traceId: string
+  /** Becomes `data.span_id`. */
   readonly spanId: string
   /** Bit 1: OpenTelemetry's sampling keeps it. */
   readonly traceFlags?: number
+  /** Becomes `data.trace_state`, as text. */
   readonly traceState?: { serialize(): string } | undefined
 }
 
 /** What is read of an instrumentation scope. */
 export interface OtelScope {
+  /** The instrumented or the instrumenting library. */
   readonly name: string
+  /** That library's. */
   readonly version?: string | undefined
 }
 
@@ -53,41 +58,65 @@ export type OtelAttributes = { readonly [key: string]: unknown }
 
 /** What is read of a span: `ReadableSpan` of every SDK. */
 export interface OtelSpan {
+  /** `data.name`, and `function` where no attribute names one. */
   readonly name: string
+  /** 0 to 4; `data.kind` is `internal`, `server`, `client`, `producer` or `consumer`. */
   readonly kind: number
+  /** Its ids. */
   spanContext(): OtelSpanContext
-  /** Of SDK 1.x. */
+  /** The parent's id, of SDK 1.x. */
   readonly parentSpanId?: string | undefined
-  /** Since SDK 2.x. */
+  /** The parent's ids, since SDK 2.x. */
   readonly parentSpanContext?: OtelSpanContext | undefined
+  /** `wallTime` of the entry. */
   readonly startTime: OtelTime
+  /** `wallTime` of the exit. */
   readonly endTime: OtelTime
+  /** `data.duration_ns` of the exit. */
   readonly duration: OtelTime
+  /** 0 unset, 1 ok, 2 error; of the exit `data.status`, `ok` or `error`, and `data.status_message`. */
   readonly status: { readonly code: number; readonly message?: string | undefined }
+  /** `data.attributes`, of the entry as they are at the start, of the exit as they are at the end. */
   readonly attributes: OtelAttributes
+  /** `data.links`: `trace_id`, `span_id` and `attributes` of each. */
   readonly links: readonly { readonly context: OtelSpanContext; readonly attributes?: OtelAttributes | undefined }[]
+  /** Events of their own, recorded when the span ends. */
   readonly events: readonly { readonly name: string; readonly time: OtelTime; readonly attributes?: OtelAttributes | undefined }[]
+  /** Its `service.name` is `data.service`. */
   readonly resource: { readonly attributes: OtelAttributes }
-  /** Of SDK 1.x. */
+  /** `data.scope`, of SDK 1.x. */
   readonly instrumentationLibrary?: OtelScope
-  /** Since SDK 2.x. */
+  /** `data.scope`, since SDK 2.x. */
   readonly instrumentationScope?: OtelScope
+  /** `data.dropped_attributes` of the exit, unless 0. */
   readonly droppedAttributesCount: number
+  /** `data.dropped_events` of the exit, unless 0. */
   readonly droppedEventsCount: number
+  /** `data.dropped_links` of the exit, unless 0. */
   readonly droppedLinksCount: number
 }
 
 /** What is read of a log record: `LogRecord` of SDK 1.x, `SdkLogRecord` since. */
 export interface OtelLogRecord {
+  /** `wallTime`, unless it is zero. */
   readonly hrTime: OtelTime
+  /** `wallTime` where `hrTime` is zero. */
   readonly hrTimeObserved: OtelTime
+  /** The span that it was emitted in: correlation id and `data.span_id`. */
   readonly spanContext?: OtelSpanContext | undefined
+  /** `data.severity_text`; also `data.level`, in lower case, where there is no number. */
   readonly severityText?: string | undefined
+  /** 1 to 24: `data.severity`, and `data.level` by fours, from `trace` to `fatal`. */
   readonly severityNumber?: number | undefined
+  /** `data.message` where it is text, else `data.body`; of a record with an exception `data.body`. */
   readonly body?: unknown
+  /** `data.event_name`. */
   readonly eventName?: string | undefined
+  /** `data.attributes`; those of an exception are `data.error_type`, `message` and `stack` instead. */
   readonly attributes: OtelAttributes
+  /** Its `service.name` is `data.service`. */
   readonly resource: { readonly attributes: OtelAttributes }
+  /** `data.scope`, and `module` where no attribute names one. */
   readonly instrumentationScope: OtelScope
 }
 

@@ -32,7 +32,7 @@ Commands
   recover  takes over what a killed process recorded last
   query    events, or groups of events, as a table, JSON or CSV
   tail     events as they are recorded
-  export   events as Arrow, Parquet, NDJSON or a Chrome trace
+  export   events as Arrow, Parquet or NDJSON, or for Perfetto, speedscope, Chrome and OpenTelemetry (OTLP)
   serve    events over HTTP, for pyarrow, Polars, DuckDB and curl
 
 kinescope COMMAND --help says more; --version says which one this is.
@@ -67,9 +67,11 @@ Rows
 ${ROWS.replace('--limit N, --offset N', '--limit N, --offset N        at most 1000 unless --limit says otherwise')}
 
 Groups
-  --group-by A,B               fields; mfa for module, function and arity; time:1m for minutes of the recording's time line
+  --group-by A,B               fields; mfa for module, function and arity; time:1m for minutes of the recording's time line, which are
+                               numbers of nanoseconds, not times of day
   --aggregate A,B              count(*), count(F), count_distinct(F), sum(F), avg(F), min(F), max(F), p95(F), quantile(F,0.95);
-                               slow=p99(data.duration_ns) names a column, by which --sort can order. Default: count(*)
+                               slow=p99(data.duration_ns) names a column, by which --sort can order. Default: count(*). Quantiles are
+                               estimated: off by 1/64 of the value at most
 
   --format FORMAT              table, json, ndjson or csv. Default: table on a terminal, else json
 
@@ -115,7 +117,7 @@ ${ROWS.replace('--limit N, --offset N', '--limit N, --offset N        all unless
 
 ${NUMBERS}
 
-Exit codes: 0 done; 1 failed (the message begins with the error's code); 2 the command line is wrong; 130 interrupted.
+Exit codes: 0 done; 1 failed (the message begins with the error's code); 2 the command line is wrong; 130 or 143 interrupted (SIGINT, SIGTERM).
 `,
   serve: `Usage: kinescope serve RECORDING [OPTIONS]
 
