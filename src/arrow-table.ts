@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type * as Arrow from 'apache-arrow'
 import type { Data, DataType, Dictionary, Field, RecordBatch, Schema, Table, Vector } from 'apache-arrow'
 import { type Batch, type BufferView, bytes, type Column, int32s, NO_BYTES, offsets } from './columns.js'
+import { heldClasses, type HeldClasses } from './held-table.js'
 
 export type ArrowModule = typeof Arrow
 
@@ -12,6 +13,8 @@ interface Loaded {
   readonly arrow: ArrowModule
   /** Of the module what is used for each column: access to a module's exports is slow. */
   readonly classes: Pick<ArrowModule, 'Data' | 'Type' | 'Vector'>
+  /** Of tables that are released some time. */
+  readonly held: HeldClasses
   /** The public schema; made once, so that every table of a process shares its types. */
   readonly eventSchema: Schema
   readonly projectedTypes: Readonly<Record<string, DataType>>
@@ -31,6 +34,7 @@ function load(): Loaded {
     loaded = {
       arrow,
       classes: { Data, Type, Vector },
+      held: heldClasses(arrow),
       eventSchema: makeEventSchema(arrow),
       projectedTypes: { i64: new Int64(), f64: new Float64(), bool: new Bool(), utf8: new Utf8(), json: new Utf8() },
       exactSum: new Decimal(0, 38, 128),
@@ -123,28 +127,24 @@ export function tableToIpc(table: Table, format: 'stream' | 'file'): Uint8Array 
   return load().arrow.tableToIPC(table, format)
 }
 
-/** A table over the batches, and every piece of arrow data in it. */
-export function makeTable(batches: readonly Batch[], schema: Schema): { table: Table; data: Data[] } {
-  const { Table } = load().arrow
-  const data: Data[] = []
-  const recordBatches = batches.map((batch) => makeRecordBatch(batch, schema, data))
-  return { table: recordBatches.length === 0 ? new Table(schema) : new Table(recordBatches), data }
+/** A table over the batches. */
+export function makeTable(batches: readonly Batch[], schema: Schema): Table {
+  const { HeldTable } = load().held
+  return batches.length === 0 ? new HeldTable(schema) : new HeldTable(batches.map((batch) => makeRecordBatch(batch, schema)))
 }
 
 /**
  * A record batch over one of them.
  *
  * @param batch Without one it has no rows.
- * @param data Gets every piece of arrow data in it.
  */
-export function makeRecordBatch(batch: Batch | undefined, schema: Schema, data: Data[]): RecordBatch {
-  const { RecordBatch, Struct } = load().arrow
-  const { Data } = load().classes
+export function makeRecordBatch(batch: Batch | undefined, schema: Schema): RecordBatch {
+  const { arrow, classes, held } = load()
+  const { Data } = classes
   const columns = batch?.columns ?? schema.fields.map(({ type }) => emptyColumn(type))
-  const children = columns.map((column, index) => makeColumn(schema.fields[index]!.type, column, data))
-  const struct = new Data(new Struct(schema.fields), 0, batch?.rows ?? 0, 0, [undefined, undefined, NO_VALIDITY] as never, children)
-  data.push(struct)
-  return new RecordBatch(schema, struct)
+  const children = columns.map((column, index) => makeColumn(schema.fields[index]!.type, column))
+  const struct = new Data(new arrow.Struct(schema.fields), 0, batch?.rows ?? 0, 0, [undefined, undefined, NO_VALIDITY] as never, children)
+  return new held.HeldBatch(schema, struct)
 }
 
 function emptyColumn(type: DataType): Column {
@@ -153,22 +153,16 @@ function emptyColumn(type: DataType): Column {
   return { length: 0, nullCount: 0, validity: null, buffers: [NO_BYTES, NO_BYTES], children: children.map(emptyColumn) }
 }
 
-function makeColumn(type: DataType, column: Column, all: Data[]): Data {
-  const made = makeOne(type, column, all)
-  all.push(made)
-  return made
-}
-
 /** As the package's `makeData`, which looks at every argument again for each of the many columns of an answer. */
-function makeOne(type: DataType, column: Column, all: Data[]): Data {
+function makeColumn(type: DataType, column: Column): Data {
   const { Data, Type, Vector } = load().classes
   const [first, second] = column.buffers
   const make = (places: Uint8Array | Int32Array | undefined, values: ArrayBufferView | undefined, children: Data[] = [], dictionary?: Vector): Data =>
     new Data(type, 0, column.length, column.nullCount, [places, values, column.validity ?? NO_VALIDITY] as never, children, dictionary)
-  const childrenOf = (): Data[] => type.children.map((field: Field, index: number) => makeColumn(field.type, column.children[index]!, all))
+  const childrenOf = (): Data[] => type.children.map((field: Field, index: number) => makeColumn(field.type, column.children[index]!))
   switch (type.typeId) {
     case Type.Dictionary:
-      return make(undefined, int32s(first!), [], new Vector([makeColumn((type as Dictionary).dictionary, column.children[0]!, all)]))
+      return make(undefined, int32s(first!), [], new Vector([makeColumn((type as Dictionary).dictionary, column.children[0]!)]))
     case Type.Utf8:
       return make(offsets(first!), bytes(second!))
     case Type.Map:

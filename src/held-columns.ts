@@ -1,12 +1,9 @@
 /** Columns in memory that an answer holds until it is released. */
-import type { Data, RecordBatch, Table } from 'apache-arrow'
+import type { RecordBatch, Table } from 'apache-arrow'
 import { columnCount, type ColumnKinds, makeRecordBatch, makeTable, schemaOf } from './arrow-table.js'
 import { type Batch, type BufferCache, type NativeColumns, readBatches } from './columns.js'
-import { closedError } from './errors.js'
+import { refuse, revoke } from './held-table.js'
 import { callNative } from './native.js'
-
-/** Takes the place of memory that has been given back: reading anything of it is refused. */
-const RELEASED = new Proxy({}, { get: refuse, has: refuse, getPrototypeOf: refuse, ownKeys: refuse }) as never
 
 /** What a thread gets that opens a share. */
 export type SharedAs = 'table' | 'recordBatch'
@@ -23,9 +20,8 @@ export class HeldColumns {
   readonly #kinds: ColumnKinds
   readonly #buffers: BufferCache
   #batches: Batch[] | undefined
-  #made: { table: Table; data: Data[] } | undefined
+  #table: Table | undefined
   #recordBatch: RecordBatch | undefined
-  readonly #ofRecordBatch: Data[] = []
   #released = false
 
   constructor(native: NativeColumns, kinds: ColumnKinds, buffers: BufferCache) {
@@ -36,13 +32,13 @@ export class HeldColumns {
 
   /** @throws {KinescopeError} `CLOSED` after the release. */
   get table(): Table {
-    this.#made ??= makeTable(this.batches, schemaOf(this.#kinds))
-    return this.#made.table
+    this.#table ??= makeTable(this.batches, schemaOf(this.#kinds))
+    return this.#table
   }
 
   /** Of an answer that is one batch, or has no rows. @throws {KinescopeError} `CLOSED` after the release. */
   get recordBatch(): RecordBatch {
-    this.#recordBatch ??= makeRecordBatch(this.batches[0], schemaOf(this.#kinds), this.#ofRecordBatch)
+    this.#recordBatch ??= makeRecordBatch(this.batches[0], schemaOf(this.#kinds))
     return this.#recordBatch
   }
 
@@ -68,31 +64,11 @@ export class HeldColumns {
   release(): void {
     if (this.#released) return
     this.#released = true
-    revoke(this.#made?.data ?? [])
-    revoke(this.#ofRecordBatch)
-    this.#made = undefined
+    if (this.#table !== undefined) revoke(this.#table)
+    if (this.#recordBatch !== undefined) revoke(this.#recordBatch)
+    this.#table = undefined
     this.#recordBatch = undefined
     this.#batches = undefined
     this.#native.release()
   }
-}
-
-/** Whoever holds the table or a vector of it must not go on reading; slices have data of their own. */
-function revoke(all: Writable<Data>[]): void {
-  for (const data of all.splice(0)) {
-    if (data.values !== undefined) data.values = RELEASED
-    if (data.valueOffsets !== undefined) data.valueOffsets = RELEASED
-    if (data.nullBitmap !== undefined) data.nullBitmap = RELEASED
-  }
-}
-
-/** For code that asks what memory is before it reads any of it. @throws {KinescopeError} `CLOSED`. */
-export function ensureNotReleased(memory: unknown): void {
-  if (memory === RELEASED) refuse()
-}
-
-type Writable<T> = { -readonly [K in keyof T]: T[K] }
-
-function refuse(): never {
-  throw closedError('the result has been released: it')
 }

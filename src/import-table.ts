@@ -2,7 +2,7 @@
 import { types } from 'node:util'
 import type { Data, DataType, RecordBatch, Table } from 'apache-arrow'
 import { invalidArgument, KinescopeError, unknownField } from './errors.js'
-import { ensureNotReleased } from './held-columns.js'
+import { ensureNotReleased } from './held-table.js'
 import type { NativeImportBatch, NativeImportColumn, NativeIntegers, NativeTags, NativeTextColumn, NativeTexts, NativeValidity } from './native.js'
 
 /** Numbers of apache-arrow's types: `Type` there. A table may come from another copy of the package than ours. */

@@ -1,7 +1,9 @@
+import type { RecordBatch, Table, Vector } from 'apache-arrow'
 import { open, type Kinescope, type QueryResult } from 'kinescope'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { runChild } from './child.js'
 import { CommandedWorker } from './commanded.js'
+import { exact } from '../query/exact.js'
 
 const EVENTS = 25_000
 const SEGMENT_EVENTS = 10_000
@@ -55,6 +57,117 @@ describe('after release()', () => {
     for (const vector of vectors) expectClosed(() => vector.get(0))
     expect(result.totalMatches).toBe(EVENTS)
     expect(result.snapshot).toBe(BigInt(EVENTS))
+  })
+
+  const ofTable: ((table: Table) => unknown)[] = [
+    (table) => table.numRows,
+    (table) => table.numCols,
+    (table) => table.nullCount,
+    (table) => table.schema,
+    (table) => table.batches.length,
+    (table) => table.data,
+    (table) => table.getChild('pid'),
+    (table) => table.getChildAt(0),
+    (table) => table.slice(0, 1).numRows,
+    (table) => table.select(['pid']),
+    (table) => table.toArray().length,
+    (table) => [...table],
+    (table) => table.get(0),
+    (table) => table.isValid(0),
+    (table) => String(table),
+  ]
+  const ofBatch: ((batch: RecordBatch) => unknown)[] = [
+    (batch) => batch.numRows,
+    (batch) => batch.numCols,
+    (batch) => batch.nullCount,
+    (batch) => batch.schema,
+    (batch) => batch.data,
+    (batch) => batch.dictionaries,
+    (batch) => batch.getChild('pid'),
+    (batch) => batch.slice(0, 1),
+    (batch) => batch.toArray(),
+    (batch) => batch.get(0),
+    (batch) => batch.isValid(0),
+  ]
+  const ofVector: ((vector: Vector) => unknown)[] = [
+    (vector) => vector.length,
+    (vector) => vector.data,
+    (vector) => vector.nullCount,
+    (vector) => vector.nullable,
+    (vector) => vector.byteLength,
+    (vector) => vector.isValid(0),
+    (vector) => vector.get(0),
+    (vector) => vector.at(-1),
+    (vector) => vector.slice(),
+    (vector) => vector.slice(0, 1),
+    (vector) => vector.toArray(),
+    (vector) => [...vector],
+    (vector) => vector.indexOf('main'),
+  ]
+
+  test.each<[string, () => Promise<{ table: Table; release(): void }>]>([
+    ['a query', () => scope.dataAccess.queryEvents(ALL)],
+    ['a projection', () => scope.dataAccess.queryEvents({ projection: ['pid', 'data.number'], limit: 5 })],
+    ['an aggregate', () => scope.dataAccess.aggregateEvents({ groupBy: ['pid'], aggregations: { n: { count: '*' } } })],
+  ])('nothing of the table of %s answers', async (_, ask) => {
+    const result = await ask()
+    const { table } = result
+    // Some of it has been looked at before, and is kept.
+    for (const use of [...ofTable, (of: Table) => of.batches[0]?.dictionaries]) use(table)
+    const [batches, vectors] = [table.batches, table.schema.fields.map(({ name }) => table.getChild(name)!)]
+    const data = batches.map((batch) => batch.data)
+    expect(table.getChild('pid')).toBe(vectors[table.schema.fields.findIndex(({ name }) => name === 'pid')])
+    result.release()
+    for (const use of ofTable) expectClosed(() => use(table))
+    for (const use of ofBatch) for (const batch of batches) expectClosed(() => use(batch))
+    for (const use of ofVector) for (const vector of vectors) expectClosed(() => use(vector))
+    for (const rows of data) expectClosed(() => rows.children[0])
+  })
+
+  test('nothing of a table without rows answers', async () => {
+    const result = await scope.dataAccess.queryEvents({ limit: 0 })
+    const { table } = result
+    const vector = table.getChild('pid')!
+    expect([table.numRows, vector.length]).toEqual([0, 0])
+    result.release()
+    for (const use of ofTable) expectClosed(() => use(table))
+    expectClosed(() => vector.length)
+  })
+
+  test('nothing of the record batch of a subscription answers', async () => {
+    const subscription = scope.eventStreamer.subscribe({ startFrom: { seq: 0 }, batchSize: 10 })
+    for await (const delivered of subscription) {
+      const { batch } = delivered
+      for (const use of ofBatch) use(batch)
+      const slice = batch.slice()
+      const [vectors, expected] = [batch.schema.fields.map(({ name }) => batch.getChild(name)!), batch.toArray().map((row) => exact(row.toJSON()))]
+      delivered.release()
+      for (const use of ofBatch) expectClosed(() => use(batch))
+      for (const use of ofVector) for (const vector of vectors) expectClosed(() => use(vector))
+      expect(slice.toArray().map((row) => exact(row.toJSON()))).toEqual(expected)
+      break
+    }
+  })
+
+  test('slices of every column stay readable, of a part and of all of it', async () => {
+    const expected = (await scope.dataAccess.queryEvents(ALL)).toArray().map(({ data }) => data.number as number)
+    const result = await scope.dataAccess.queryEvents(ALL)
+    const { table } = result
+    const rowsOf = (of: Table) => of.toArray().map((row) => exact(row.toJSON()))
+    const pieces = [[1, 3], [SEGMENT_EVENTS - 2, SEGMENT_EVENTS + 2]] as const
+    const before = pieces.map(([begin, end]) => table.slice(begin, end))
+    const rowsBefore = before.map(rowsOf)
+    const whole = table.slice()
+    const ofColumns = table.schema.fields.flatMap(({ name }) => [table.getChild(name)!.slice(0, SEGMENT_EVENTS), table.getChild(name)!.slice(3, 9)])
+    const columnsBefore = ofColumns.map((column) => exact(column.toJSON()))
+    const typed = [before[0]!, whole].map((of) => of.getChild('seq')!.get(1))
+    result.release()
+    await scope.close()
+    expect(before.map(rowsOf)).toEqual(rowsBefore)
+    expect(ofColumns.map((column) => exact(column.toJSON()))).toEqual(columnsBefore)
+    expect([before[0]!, whole].map((of) => of.getChild('seq')!.get(1))).toEqual(typed)
+    expect([...whole.getChild('data')!].map((text) => JSON.parse(text).number as number)).toEqual(expected)
+    expect([...whole.getChild('tags')!.get(1)!]).toEqual([['parity', '1']])
   })
 
   test('typed arrays and slices taken before stay readable and right, also after the recording is closed', async () => {
