@@ -6,9 +6,10 @@ import { Streamer } from './event-streamer.js'
 import { closedError, invalidArgument, kinescopeErrorOf } from './errors.js'
 import { awaitNative, callNative, NATIVE_LOSS_CAUSES, native, type NativeProducer, type NativeRing, type NativeStore } from './native.js'
 import { resolveOptions, type Settings } from './open-options.js'
+import { frozenConfig } from './options.js'
 import { createRecorder, type RecorderHandle } from './recorder/recorder.js'
 import { monotonicNow } from './recorder/intrinsics.js'
-import { I32_CAPACITY_WORDS, I32_TAIL } from './recorder/layout.js'
+import { I32_CAPACITY_WORDS, I32_STATE, I32_TAIL, STATE_CLOSED } from './recorder/layout.js'
 import type { OwnServer } from './serve/server.js'
 
 /** The default pid of what this thread records. */
@@ -88,6 +89,8 @@ class Scope implements Kinescope {
   readonly #recording: RecorderHandle
   readonly #config: CaptureConfig
   readonly #isOpener: boolean
+  /** Whether its ring has been closed from the beginning, as no ring is of a recording that this process writes. */
+  readonly #isReader: boolean
   /** Never changes, and would be a call into native code each time. */
   readonly #timestampOffset: bigint
   readonly #streamer: Streamer
@@ -96,13 +99,14 @@ class Scope implements Kinescope {
 
   constructor(store: NativeStore, { config, sourceRoots }: Settings, isOpener: boolean) {
     this.#store = store
-    this.#config = config
+    this.#config = frozenConfig(config)
     this.#isOpener = isOpener
     this.#timestampOffset = store.timestampOffset
     const ring = callNative(() => store.createProducer(THREAD_LABEL))
     this.#ring = ring
     const buffer = callNative(() => ring.mapRing())
     this.#ringWords = new Int32Array(buffer)
+    this.#isReader = this.#ringWords[I32_STATE] === STATE_CLOSED
     const producer: NativeProducer = {
       number: ring.number,
       buffer,
@@ -120,7 +124,8 @@ class Scope implements Kinescope {
   }
 
   get config(): Readonly<CaptureConfig> {
-    return Object.freeze({ ...this.#config, enabled: this.recorder.enabled })
+    // A reader's own recorder is off, whatever is recorded.
+    return this.#isReader ? this.#config : Object.freeze({ ...this.#config, enabled: this.recorder.enabled })
   }
 
   now(): { timestamp: bigint; wallTime: bigint } {

@@ -1,5 +1,5 @@
 /** Bounds on captured values: their defaults and ranges. */
-import type { CaptureLimits } from '../index.js'
+import type { CaptureConfig, CaptureLimits } from '../index.js'
 import { describeValue, invalidArgument, KinescopeError, unknownField } from './errors.js'
 
 /** What is captured of nested values unless `limits` says otherwise. */
@@ -88,4 +88,14 @@ export function resolveRedact(names: readonly string[] | undefined): readonly st
     }
   }
   return [...names]
+}
+
+/**
+ * A configuration to show: its own copy, in which nothing can be changed, so that what captures keeps its objects to itself.
+ *
+ * @example
+ * Object.isFrozen(frozenConfig(config).limits) // true
+ */
+export function frozenConfig(config: CaptureConfig): CaptureConfig {
+  return Object.freeze({ ...config, limits: Object.freeze({ ...config.limits }), redact: Object.freeze([...config.redact]) })
 }
