@@ -4,6 +4,7 @@
  */
 import { aggregate } from './aggregate.js'
 import { describe, fieldValues } from './describe.js'
+import { NOTHING_RECORDED } from './envelope.js'
 import { KinescopeError, invalidArgument } from './errors.js'
 import { every, oneOf } from './filter.js'
 import { resolveField } from './fields.js'
@@ -56,7 +57,7 @@ export class OracleDataAccess {
   getEventSync(id) {
     this.#log.requireOpen()
     requireEventId(id, 'id')
-    return this.#log.events.find((event) => event.eventId === id) ?? null
+    return (id !== NOTHING_RECORDED && this.#log.events.find((event) => event.eventId === id)) || null
   }
 
   /** @param {unknown} event `EventInput` */

@@ -3,6 +3,7 @@
  * Subscriptions: each looks at the whole log again whenever something is recorded. Batches come as if `batchTimeoutMs` and
  * `progressIntervalMs` were 0.
  */
+import { NOTHING_RECORDED } from './envelope.js'
 import { KinescopeError, invalidArgument, isPlainArgument, rejectUnknownKeys } from './errors.js'
 import { projectRow, settleTypes } from './projection.js'
 import { compileQuery } from './query.js'
@@ -158,7 +159,7 @@ class OracleSubscription {
       this.#told = this.#cursor > log.watermark
     } else if (startFrom.eventId !== undefined) {
       requireEventId(startFrom.eventId, 'startFrom.eventId')
-      const event = log.events.find(({ eventId }) => eventId === startFrom.eventId)
+      const event = log.events.find(({ eventId }) => eventId !== NOTHING_RECORDED && eventId === startFrom.eventId)
       if (!event) throw new KinescopeError('NOT_FOUND', `startFrom.eventId: no event ${startFrom.eventId}`)
       this.#cursor = event.seq + 1n
     } else {

@@ -3,6 +3,7 @@
  * Which events belong to a trace.
  */
 import { KinescopeError } from './errors.js'
+import { NOTHING_RECORDED } from './envelope.js'
 
 /** @typedef {import('../index.js').Event} Event */
 
@@ -27,7 +28,7 @@ export function traceEvents(events, idOrEventId) {
  */
 function requireEvent(byId, id) {
   const event = byId.get(/** @type {import('../index.js').EventId} */ (id))
-  if (!event) throw new KinescopeError('NOT_FOUND', `no correlation id and no event id ${JSON.stringify(id)}`)
+  if (!event || id === NOTHING_RECORDED) throw new KinescopeError('NOT_FOUND', `no correlation id and no event id ${JSON.stringify(id)}`)
   return event
 }
 

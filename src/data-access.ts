@@ -42,6 +42,7 @@ import {
   resolveTimeoutMs,
 } from './query-options.js'
 import { Answer } from './query-result.js'
+import { isNotRecorded } from './recorder/event-id.js'
 import { sourceContextOf } from './source-context.js'
 
 const DEFAULT_CONTEXT_LINES = 5
@@ -79,7 +80,15 @@ export class Access implements DataAccess {
   async getTraceByCorrelationId(idOrEventId: string, query: QueryOptions = {}): Promise<Answer> {
     const trace = resolveText('idOrEventId', idOrEventId)
     const { native: asked, projection } = resolveQuery(query, 'signal', NO_LIMIT)
+    if (isNotRecorded(trace) && !(await this.#hasTrace(trace, query.signal))) {
+      throw new KinescopeError('NOT_FOUND', `id: no correlation id and no event id ${JSON.stringify(trace)}`)
+    }
     return this.#query({ native: { ...asked, trace }, projection }, query.signal)
+  }
+
+  async #hasTrace(correlationId: string, signal: unknown): Promise<boolean> {
+    using found = await this.#query({ native: { limit: 0, correlationIds: [correlationId] }, projection: null }, signal)
+    return found.totalMatches > 0
   }
 
   getStateSnapshots(pid: string, query: QueryOptions & Projecting): Promise<QueryResult<ProjectedRow>>
@@ -171,6 +180,7 @@ export class Access implements DataAccess {
     const known = resolveEventId(id)
     const { store, ring, head, ensureOpen } = this.#thread
     ensureOpen()
+    if (isNotRecorded(known)) return null
     return this.#firstEvent(await awaitNative(() => store.event(known, ring, head())))
   }
 
@@ -187,6 +197,7 @@ export class Access implements DataAccess {
     resolveSyncOptions(options)
     const { store, ring, head, ensureOpen } = this.#thread
     ensureOpen()
+    if (isNotRecorded(known)) return null
     return this.#firstEvent(callNative(() => store.eventSync(known, ring, head())))
   }
 

@@ -5,7 +5,7 @@ import { DeliveryQueue } from './delivery-queue.js'
 import { invalidArgument, kinescopeErrorOf } from './errors.js'
 import { callNative, type NativeRing, type NativeStore, type NativeStreams } from './native.js'
 import { resolveSignal, resolveText } from './query-options.js'
-import { resolveSubscribe } from './stream-options.js'
+import { ensureRecorded, resolveSubscribe } from './stream-options.js'
 import { type Listener, notFound, Stream, type SubscribingThread } from './subscription.js'
 
 /** What subscriptions need of the thread that makes them. */
@@ -46,6 +46,7 @@ export class Streamer implements EventStreamer {
     const signal = resolveSignal(options.signal)
     const { store, ring, head, ensureOpen } = this.#thread
     ensureOpen()
+    ensureRecorded(start)
     const streams = (this.#native ??= callNative(() => store.createStreams(() => this.#takeNews())))
     const native = callNative(() => streams.subscribe(query.native, settings, start, ring, head()))
     const stream = new Stream(native, this.#forSubscriptions, { fields: query.projection, listener, maxInFlight, isPrompt, signal })

@@ -1,9 +1,10 @@
 /** Options of subscriptions: validation. */
 import type { EventId, ResumePolicy, StartFrom, SubscribeOptions } from '../index.js'
 import { isPlainObject } from './conditions.js'
-import { invalidArgument, unknownField } from './errors.js'
+import { invalidArgument, KinescopeError, unknownField } from './errors.js'
 import type { NativeStart, NativeStreamSettings } from './native.js'
 import { type ResolvedQuery, resolveEventId, resolveFilter, resolveTime, wallTime } from './query-options.js'
+import { isNotRecorded } from './recorder/event-id.js'
 
 const STREAM_FIELDS = ['batchSize', 'batchTimeoutMs', 'progressIntervalMs', 'startFrom', 'maxInFlight', 'signal']
 const START_FIELDS = ['timestampMonotonic', 'timestampWall', 'eventId', 'seq'] as const
@@ -71,6 +72,15 @@ function resolveStart(where: string, start: StartFrom): NativeStart {
   if (name === 'eventId') return { eventId: resolveEventId(value as EventId, field) }
   if (name === 'timestampWall') return { wallTime: resolveTime(field, wallTime(field, value)) }
   return { timestamp: resolveTime(field, value) }
+}
+
+/**
+ * Refuses to start after what was not recorded.
+ *
+ * @throws {KinescopeError} `NOT_FOUND`.
+ */
+export function ensureRecorded({ eventId }: NativeStart): void {
+  if (eventId !== undefined && isNotRecorded(eventId)) throw new KinescopeError('NOT_FOUND', `startFrom.eventId: no event ${eventId}`)
 }
 
 function resolveSeq(field: string, value: unknown): bigint {

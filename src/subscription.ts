@@ -9,7 +9,7 @@ import { DeliveredBatch, kindsOf, type SettledProjection } from './event-batch.j
 import { awaitNative, callNative, type NativeCStream, type NativeRing, type NativeSubscription } from './native.js'
 import type { ProjectedField } from './projection.js'
 import { resolveFilter } from './query-options.js'
-import { resolveResume } from './stream-options.js'
+import { ensureRecorded, resolveResume } from './stream-options.js'
 
 /** Gets every batch. */
 export type Listener = (batch: EventBatch) => unknown
@@ -243,8 +243,10 @@ export class Stream implements Subscription {
     const { ring, head } = this.#thread
     if (how === 'here') this.#native.resume()
     else if (how === 'after all') callNative(() => this.#native.resumeAfterAll(ring, head()))
-    else if ('start' in how) callNative(() => this.#native.resumeFrom(how.start, ring, head()))
-    else {
+    else if ('start' in how) {
+      ensureRecorded(how.start)
+      callNative(() => this.#native.resumeFrom(how.start, ring, head()))
+    } else {
       this.#isPaused = false
       return awaitNative(() => this.#native.resumeLatest(how.latest, ring, head()))
     }

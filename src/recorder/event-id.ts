@@ -18,6 +18,14 @@ export function givenParent<T>(parentId: T): T | undefined {
   return parentId === NOT_RECORDED ? undefined : parentId
 }
 
+/**
+ * Whether an id, in any spelling, is that of what was not recorded. The log has a row of this number when anything was lost; asked
+ * for by its id it is not there, so that ids can be asked for without a look at what they stand for.
+ */
+export function isNotRecorded(id: string): boolean {
+  return /^0+-0+$/.test(id)
+}
+
 /** The text of an id. */
 export function formatEventId(producer: number, sequence: number): EventId {
   return `${producer}-${sequence}`
