@@ -825,7 +825,7 @@ export interface Context {
 export type Wrappable = ((...args: never[]) => unknown) | (abstract new (...args: never[]) => unknown)
 
 /**
- * Records what this thread does. Belongs to the thread that made it. Only `record`, `define` and `site` throw, and only
+ * Records what this thread does. Belongs to the thread that made it. Only `record`, `define`, `site` and `run` throw, and only
  * for arguments that break their contract, `define` also when there is no room. Capturing runs no user code, with two exceptions: the documented fields of an event
  * that is passed to `record` are read as those of any object, and `fail` reads `error.stack`, which may run a getter or `Error.prepareStackTrace`.
  */
@@ -941,7 +941,7 @@ export interface Recorder {
    *
    * @returns What `fn` returns. What it throws passes through; a context of the wrong type is counted in
    * {@link Stats.mistyped}.
-   * @throws {TypeError} When `fn` is no function.
+   * @throws {KinescopeError} `INVALID_ARGUMENT` when `fn` is no function.
    * @example
    * await scope.recorder.run({ pid: 'request-1', correlationId: 'trace-1' }, async () => {
    *   await null
@@ -1081,9 +1081,9 @@ export interface QueryOptions {
   limit?: number
   /**
    * Rows to leave out, a non-negative safe integer; or where an earlier page ended, see
-   * {@link QueryResult.nextPageToken}. Default 0.
+   * {@link QueryResult.nextPageToken}; the first page has no token. Default 0.
    */
-  offset?: number | { readonly pageToken: string }
+  offset?: number | { readonly pageToken?: string | undefined }
   /**
    * What orders the rows; ties are ordered by `seq`. Booleans come before numbers and those before text; what is absent,
    * an object or an array comes last. Default `timestamp`.

@@ -276,6 +276,7 @@ export class OracleRecorder {
    * @returns {T}
    */
   run(context, fn) {
+    if (typeof fn !== 'function') throw invalidArgument('fn', 'a function behind the context', fn)
     const outer = this.frames.current
     const given = isPlainArgument(context) ? context : {}
     if (!isPlainArgument(context)) this.countMistyped()

@@ -1,5 +1,6 @@
 /** Puts one thread's recorder together. */
 import type { CaptureConfig, Context, EventId, Recorder, RunContext } from '../../index.js'
+import { invalidArgument } from '../errors.js'
 import type { NativeProducer, NativeStore } from '../native.js'
 import { Calls, type RecorderParts } from './calls.js'
 import { Definitions } from './definitions.js'
@@ -105,8 +106,9 @@ class Runner {
     this.#redact = redact
   }
 
-  /** `Recorder.run`. */
+  /** `Recorder.run`. @throws {KinescopeError} `INVALID_ARGUMENT` without a function. */
   run<T>(context: RunContext, fn: () => T): T {
+    if (typeof fn !== 'function') throw invalidArgument('fn', fn, 'a function behind the context, which may be {}')
     const { frames } = this.#parts
     return frames.carry(this.#open(frames.now(), context), fn, undefined, []) as T
   }

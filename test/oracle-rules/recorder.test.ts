@@ -187,6 +187,11 @@ describe('calls', () => {
 })
 
 describe('run', () => {
+  it('needs a function', () => {
+    const { recorder } = countingOracle()
+    expect(() => recorder.run({}, undefined as never)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+  })
+
   it('carries its context across awaits, and gives it back', async () => {
     const oracle = countingOracle()
     const { recorder } = oracle

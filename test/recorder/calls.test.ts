@@ -185,6 +185,15 @@ describe('snapshot', () => {
 })
 
 describe('run', () => {
+  test('needs a function, behind a context', () => {
+    const { recorder } = setup()
+    for (const args of [[() => 1], [{}], [{}, 7], []] as unknown[][]) {
+      const call = () => (recorder.run as (...args: unknown[]) => unknown)(...args)
+      expect(call).toThrow(expect.objectContaining({ name: 'KinescopeError', code: 'INVALID_ARGUMENT', details: expect.objectContaining({ field: 'fn' }) }))
+    }
+    expect(recorder.context().parentId).toBeNull()
+  })
+
   test('carries its context across awaits, and inherits what is not given', async () => {
     const { recorder, reader } = setup()
     expect(recorder.context()).toEqual({ pid: null, correlationId: null, parentId: null, tags: null })
