@@ -23,6 +23,7 @@ export function compileCondition(condition, resolve, where) {
   if (!isPlainArgument(condition)) throw invalidArgument(where, 'a condition object', condition)
   const parts = Object.entries(condition).map(([name, value]) => {
     const here = `${where}.${name}`
+    if (value === undefined && ['and', 'or', 'not'].includes(name)) return every([])
     if (name === 'and') return every(compileList(value, resolve, here))
     if (name === 'or') return some(compileList(value, resolve, here))
     if (name === 'not') return negate(compileCondition(value, resolve, here))
@@ -63,7 +64,7 @@ function negate(part) {
  */
 function compileField(field, value, where) {
   if (!isPlainArgument(value)) return compileOperator(field, 'eq', value, where)
-  const operators = Object.entries(value)
+  const operators = Object.entries(value).filter(([operator, operand]) => operand !== undefined || !OPERATORS.includes(operator))
   if (operators.length === 0) throw invalidArgument(where, `at least one operator of ${OPERATORS.join(', ')}`, value)
   return every(operators.map(([operator, operand]) => compileOperator(field, operator, operand, `${where}.${operator}`)))
 }

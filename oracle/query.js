@@ -155,6 +155,7 @@ function inRange(key, { start, end }) {
 function parseOffset(offset, where) {
   if (!isPlainArgument(offset)) return { skip: offset === undefined ? 0 : requireCount(offset, where), pageToken: null }
   rejectUnknownKeys(offset, ['pageToken'], where)
+  if (offset.pageToken === undefined) return { skip: 0, pageToken: null }
   if (typeof offset.pageToken !== 'string') throw invalidArgument(`${where}.pageToken`, 'a string', offset.pageToken)
   return { skip: 0, pageToken: offset.pageToken }
 }

@@ -5,6 +5,8 @@ import { operand, textOperand } from './operands.js'
 import { allOf, anyOf, negated, type Node } from './plan.js'
 
 const OPERATORS = ['eq', 'ne', 'lt', 'lte', 'gt', 'gte', 'in', 'notIn', 'exists', 'contains', 'startsWith', 'matches'] as const
+/** Conditions of conditions, by their key. */
+const JOINS = ['and', 'or', 'not']
 type Operator = (typeof OPERATORS)[number]
 
 type ResolveField = (name: string, where: string) => QueryField
@@ -43,6 +45,7 @@ export function resolveCondition(condition: unknown, where: string, resolve: Res
   }
   const parts = Object.entries(condition).map(([name, value]) => {
     const here = `${where}.${name}`
+    if (value === undefined && JOINS.includes(name)) return allOf([])
     if (name === 'and') return allOf(resolveList(value, here, resolve, level))
     if (name === 'or') return anyOf(resolveList(value, here, resolve, level))
     if (name === 'not') return negated(resolveCondition(value, here, resolve, level + 1))
@@ -84,7 +87,7 @@ function resolveList(list: unknown, where: string, resolve: ResolveField, level:
 
 function resolveTests(field: QueryField, value: unknown, where: string): Node {
   if (!isPlainObject(value)) return equal(field, value, where)
-  const operators = Object.entries(value)
+  const operators = Object.entries(value).filter(([operator, against]) => against !== undefined || !OPERATORS.includes(operator as Operator))
   if (operators.length === 0) throw invalidArgument(where, value, `a value, or an object with at least one of ${OPERATORS.join(', ')}`)
   return allOf(operators.map(([operator, against]) => resolveOperator(field, operator as Operator, against, `${where}.${operator}`)))
 }

@@ -30,6 +30,7 @@ export function resolveOffset(offset: unknown): { skip?: number; token?: string 
     if (name !== 'pageToken') throw unknownField('offset', name, ['pageToken'])
   }
   const { pageToken } = offset
+  if (pageToken === undefined) return {}
   if (typeof pageToken !== 'string') throw invalidArgument('offset.pageToken', pageToken, 'the nextPageToken of a result')
   return { token: pageToken }
 }

@@ -56,6 +56,7 @@ describe('values', () => {
     const events = [{ a: 1 }, { a: 1.5 }, { a: 2n ** 53n + 1n }, { a: 2 ** 53 }, { a: 2n ** 53n }]
     expect(await where(events, { 'data.a': 1n })).toEqual([0])
     expect(await where(events, { 'data.a': { gt: 1, lt: 2 } })).toEqual([1])
+    expect(await where(events, { 'data.a': { gt: 1, lt: 2, eq: undefined }, and: undefined })).toEqual([1])
     expect(await where(events, { 'data.a': 2 ** 53 })).toEqual([3, 4])
     expect(await where(events, { 'data.a': { gt: 2 ** 53 } })).toEqual([2])
     expect(await where([{ a: -0 }], { 'data.a': 0 })).toEqual([0])

@@ -125,6 +125,18 @@ describe('a page token', () => {
     expect(await codeOf({ eventTypes: ['log'], offset: plain })).toBe('PAGE_TOKEN_INVALID')
   })
 
+  it('is not there for the first page', async () => {
+    record(20)
+    const found: number[] = []
+    let pageToken: string | undefined
+    do {
+      const page = await queryEvents({ limit: 7, offset: { pageToken } })
+      found.push(...page.toArray().map(({ data }) => data.n as number))
+      pageToken = page.nextPageToken ?? undefined
+    } while (pageToken !== undefined)
+    expect(found).toEqual(Array.from({ length: 20 }, (_, n) => n))
+  })
+
   it('is refused when it is damaged, or of another recording', async () => {
     record(20)
     const { pageToken } = await firstPage({ limit: 3 })

@@ -91,6 +91,8 @@ describe('conditions', () => {
     [{ or: [] }, { or: [] }],
     [{ and: [] }, undefined],
     [{}, undefined],
+    [{ pid: { gt: 'a', lt: undefined } }, test('gt', { value: { text: 'a' } })],
+    [{ and: undefined, or: undefined, not: undefined }, undefined],
   ])('%O', (where, node) => {
     expect(conditionOf(where)).toEqual(node)
   })
@@ -101,6 +103,8 @@ describe('conditions', () => {
     [new Map(), 'INVALID_ARGUMENT', 'where'],
     [{ pid: {} }, 'INVALID_ARGUMENT', 'where.pid'],
     [{ pid: undefined }, 'INVALID_ARGUMENT', 'where.pid'],
+    [{ pid: { eq: undefined } }, 'INVALID_ARGUMENT', 'where.pid'],
+    [{ pid: { equals: undefined } }, 'INVALID_ARGUMENT', 'equals'],
     [{ pid: /a/ }, 'INVALID_ARGUMENT', 'where.pid'],
     [{ pid: { equals: 'a' } }, 'INVALID_ARGUMENT', 'equals'],
     [{ pid: { toString: 'a' } }, 'INVALID_ARGUMENT', 'toString'],
@@ -211,6 +215,8 @@ describe('order, pages and projection', () => {
     [{ offset: 0 }, {}],
     [{ offset: 7 }, { skip: 7 }],
     [{ offset: { pageToken: 't' } }, { token: 't' }],
+    [{ offset: { pageToken: undefined } }, {}],
+    [{ offset: {} }, {}],
     [{ projection: ['eventType', { field: 'data["x"]', as: 'f64' }] }, {
       projection: [
         { field: { column: 'event_type' }, as: null },
@@ -229,7 +235,6 @@ describe('order, pages and projection', () => {
     [{ offset: 2 ** 53 }, 'offset'],
     [{ offset: '5' }, 'offset'],
     [{ offset: null }, 'offset'],
-    [{ offset: {} }, 'offset.pageToken'],
     [{ offset: { pageToken: null } }, 'offset.pageToken'],
     [{ offset: { token: 't' } }, 'token'],
     [{ sortOrder: 'down' }, 'sortOrder'],
