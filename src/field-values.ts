@@ -3,6 +3,7 @@ import type { AggregateOptions, Field, FieldValuesOptions } from '../index.js'
 import { isPlainObject } from './conditions.js'
 import { invalidArgument, unknownField } from './errors.js'
 import { resolveField } from './fields.js'
+import { textOperand } from './operands.js'
 
 const OPTIONS = ['prefix', 'limit', 'filters']
 const DEFAULT_LIMIT = 100
@@ -27,7 +28,8 @@ export function resolveFieldValues(field: Field, options: FieldValuesOptions): F
     if (!OPTIONS.includes(name)) throw unknownField('options', name, OPTIONS)
   }
   const { prefix, limit = DEFAULT_LIMIT, filters = {} } = options as FieldValuesOptions
-  if (prefix !== undefined && typeof prefix !== 'string') throw invalidArgument('options.prefix', prefix, 'a string')
+  const known = resolveField(field, 'field')
+  if (prefix !== undefined) textOperand(known, prefix, 'options.prefix')
   if (!Number.isSafeInteger(limit) || limit < 0) throw invalidArgument('options.limit', limit, 'a non-negative safe integer')
   if (!isPlainObject(filters)) throw invalidArgument('options.filters', filters, 'an object')
   const given = (filters as { where?: object }).where
@@ -39,6 +41,6 @@ export function resolveFieldValues(field: Field, options: FieldValuesOptions): F
     orderBy: [{ field: 'count', order: 'desc' }],
     limit: limit + 1,
   }
-  const { kind, name } = resolveField(field, 'field')
+  const { kind, name } = known
   return { aggregate, limit, textColumn: kind === 'text' && Object.keys(filters).length === 0 ? name : null }
 }

@@ -10,6 +10,9 @@ const NANOSECONDS_PER_MILLISECOND = 1_000_000n
 const PRODUCERS = 2n ** 16n
 const SEQUENCE_BITS = 48n
 
+/** What columns are that have no text. */
+const KINDS = { integer: 'an integer', time: 'a time', id: 'an event id', tags: 'a map, of which tags.<key> is one value' } as const
+
 /**
  * Checks a value that a field is compared with.
  *
@@ -27,7 +30,7 @@ export function operand(field: QueryField, value: unknown, where: string): Scala
       throw typeMismatch(field, value, where, 'text')
     case 'integer':
       if (isNumeric(scalar) && !(value instanceof Date)) return scalar
-      throw typeMismatch(field, value, where, 'an integer')
+      throw typeMismatch(field, value, where, KINDS.integer)
     case 'time':
       if (isNumeric(scalar)) return scalar
       throw typeMismatch(field, value, where, 'a time: nanoseconds, or a Date')
@@ -37,7 +40,7 @@ export function operand(field: QueryField, value: unknown, where: string): Scala
       return { int: String(id) }
     }
     case 'tags':
-      throw typeMismatch(field, value, where, 'a map, of which tags.<key> is one value')
+      throw typeMismatch(field, value, where, KINDS.tags)
     default:
       if (value instanceof Date) throw invalidArgument(where, value, SCALAR_EXPECTED)
       return scalar
@@ -51,7 +54,9 @@ export function operand(field: QueryField, value: unknown, where: string): Scala
  */
 export function textOperand(field: QueryField, value: unknown, where: string): string {
   if (typeof value !== 'string') throw invalidArgument(where, value, 'a string')
-  if (field.kind !== 'text' && field.kind !== 'tag' && field.kind !== 'json') throw typeMismatch(field, value, where, 'not text')
+  if (field.kind !== 'text' && field.kind !== 'tag' && field.kind !== 'json') {
+    throw new KinescopeError('TYPE_MISMATCH', `${where}: expected a field of text, but ${field.name} is ${KINDS[field.kind]}`, { field: field.name, expected: 'text' })
+  }
   return value.toWellFormed()
 }
 

@@ -31,6 +31,7 @@ const DEFAULT_TIMEOUT_MS = 1000
 const TIMEOUT_MS_MAX = 60_000
 const INT64_MAX = 2n ** 63n - 1n
 const INT64_MIN = -(2n ** 63n)
+const WALL_EXPECTED = 'a Date, or nanoseconds since 1970 as a bigint or a safe integer'
 const NANOSECONDS_PER_MILLISECOND = 1_000_000n
 
 /** A query that has been checked. */
@@ -85,8 +86,8 @@ function resolveRanges(query: QueryOptions | QueryOptionsSync, defaultLimit: num
   const startTime = time('startTimeMonotonic', query.startTimeMonotonic)
   const endTime = time('endTimeMonotonic', query.endTimeMonotonic)
   ordered('startTimeMonotonic', startTime, 'endTimeMonotonic', endTime)
-  const startWallTime = time('startTimeWall', wallTime('startTimeWall', query.startTimeWall))
-  const endWallTime = time('endTimeWall', wallTime('endTimeWall', query.endTimeWall))
+  const startWallTime = query.startTimeWall === undefined ? undefined : resolveWallTime('startTimeWall', query.startTimeWall)
+  const endWallTime = query.endTimeWall === undefined ? undefined : resolveWallTime('endTimeWall', query.endTimeWall)
   ordered('startTimeWall', startWallTime, 'endTimeWall', endWallTime)
   if (startTime !== undefined) resolved.startTime = startTime
   if (endTime !== undefined) resolved.endTime = endTime
@@ -166,20 +167,18 @@ function time(field: string, value: unknown): bigint | undefined {
  *
  * @returns Nanoseconds, clamped to 64 bits: a farther end is as good as the farthest.
  */
-export function resolveTime(field: string, value: unknown): bigint {
-  if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) {
-    throw invalidArgument(field, value, 'nanoseconds as a bigint or a safe integer')
-  }
+export function resolveTime(field: string, value: unknown, expected = 'nanoseconds as a bigint or a safe integer'): bigint {
+  if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) throw invalidArgument(field, value, expected)
   const nanoseconds = BigInt(value as bigint | number)
   if (nanoseconds > INT64_MAX) return INT64_MAX
   return nanoseconds < INT64_MIN ? INT64_MIN : nanoseconds
 }
 
-/** A Date as nanoseconds; anything else as it is. */
-export function wallTime(field: string, value: unknown): unknown {
-  if (!(value instanceof Date)) return value
+/** {@link resolveTime} of a time by the wall clock, which may be a Date. */
+export function resolveWallTime(field: string, value: unknown): bigint {
+  if (!(value instanceof Date)) return resolveTime(field, value, WALL_EXPECTED)
   const milliseconds = value.getTime()
-  if (Number.isNaN(milliseconds)) throw invalidArgument(field, value, 'a valid Date, nanoseconds as a bigint, or a safe integer')
+  if (Number.isNaN(milliseconds)) throw invalidArgument(field, value, 'a valid Date')
   return BigInt(milliseconds) * NANOSECONDS_PER_MILLISECOND
 }
 

@@ -3,7 +3,7 @@ import type { EventId, ResumePolicy, StartFrom, SubscribeOptions } from '../inde
 import { isPlainObject } from './conditions.js'
 import { invalidArgument, KinescopeError, unknownField } from './errors.js'
 import type { NativeStart, NativeStreamSettings } from './native.js'
-import { type ResolvedQuery, resolveEventId, resolveFilter, resolveTime, wallTime } from './query-options.js'
+import { type ResolvedQuery, resolveEventId, resolveFilter, resolveTime, resolveWallTime } from './query-options.js'
 import { isNotRecorded } from './recorder/event-id.js'
 
 const STREAM_FIELDS = ['batchSize', 'batchTimeoutMs', 'progressIntervalMs', 'startFrom', 'maxInFlight', 'signal']
@@ -70,7 +70,7 @@ function resolveStart(where: string, start: StartFrom): NativeStart {
   const field = `${where}.${name}`
   if (name === 'seq') return { seq: resolveSeq(field, value) }
   if (name === 'eventId') return { eventId: resolveEventId(value as EventId, field) }
-  if (name === 'timestampWall') return { wallTime: resolveTime(field, wallTime(field, value)) }
+  if (name === 'timestampWall') return { wallTime: resolveWallTime(field, value) }
   return { timestamp: resolveTime(field, value) }
 }
 

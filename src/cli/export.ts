@@ -1,5 +1,5 @@
 /** `kinescope export`. */
-import { basename } from 'node:path'
+import { basename, extname } from 'node:path'
 import type { Event, Kinescope, QueryOptions } from '../../index.js'
 import { toOtlpLogs, toOtlpTraces, toPerfetto, toSpeedscope } from '../export/index.js'
 import { awaitNative } from '../native.js'
@@ -48,10 +48,18 @@ const CHUNK_CHARACTERS = 1 << 16
 export function formatOf(format: string | undefined, output: string | undefined): ExportFormat {
   const found = format ?? (output === undefined ? undefined : formatOfName(basename(output).toLowerCase()))
   if (!EXPORT_FORMATS.includes(found as ExportFormat)) {
+    if (format === undefined && output !== undefined) throw unknownEnd(output)
     const got = format === undefined ? 'none' : JSON.stringify(format)
     throw new UsageError(`--format: expected one of ${EXPORT_FORMATS.join(', ')}, got ${got}`)
   }
   return found as ExportFormat
+}
+
+function unknownEnd(output: string): UsageError {
+  const end = extname(output)
+  const got = end === '' ? 'a name without any' : JSON.stringify(end)
+  const known = EXPORT_FORMATS.flatMap((name) => FORMATS[name].extensions)
+  return new UsageError(`--output: expected one of the extensions ${known.join(', ')}, or --format (${EXPORT_FORMATS.join(', ')}), got ${got}`)
 }
 
 /** By the longest end of the name that is a format's. */

@@ -162,7 +162,9 @@ function parsed(args: string[], options: Options): { values: Values; positionals
 function report(error: unknown): number {
   if (isBrokenPipe(error)) return 0
   if (error instanceof UsageError) {
-    process.stderr.write(`kinescope: ${printable(error.message)}\nkinescope --help says what is expected.\n`)
+    const [name] = process.argv.slice(2)
+    const help = name !== undefined && Object.hasOwn(COMMANDS, name) ? `kinescope ${name} --help` : 'kinescope --help'
+    process.stderr.write(`kinescope: ${printable(error.message)}\n${help} says what is expected.\n`)
     return USAGE
   }
   const message = error instanceof Error ? error.message : String(error)

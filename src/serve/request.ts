@@ -21,7 +21,7 @@ const asText: Reader = (texts, options, name) => void (options[name] = single(na
 const asTexts: Reader = (texts, options, name) => void (options[name] = texts)
 const asNumber: Reader = (texts, options, name) => void (options[name] = number(single(name, texts)))
 const asJson: Reader = (texts, options, name) => void (options[name] = json(name, single(name, texts)))
-const asTime = (option: string): Reader => (texts, options, name) => void (options[option] = single(name, texts))
+const asTime = (option: string): Reader => (texts, options, name) => void (options[option] = wallTime(name, single(name, texts)))
 const asFields: Reader = (texts, options) => void (options['projection'] = texts.flatMap(list).map(projectionItem))
 const asMfa: Reader = (texts, options, name) => {
   const text = single(name, texts)
@@ -41,8 +41,8 @@ const FILTERS: Readonly<Record<string, Reader>> = {
   where: asJson,
   from: asTime('startTimeWall'),
   to: asTime('endTimeWall'),
-  startTimeWall: asText,
-  endTimeWall: asText,
+  startTimeWall: asTime('startTimeWall'),
+  endTimeWall: asTime('endTimeWall'),
   startTimeMonotonic: asText,
   endTimeMonotonic: asText,
   projection: asFields,
@@ -90,17 +90,28 @@ function fromParameters(search: URLSearchParams, parameters: Readonly<Record<str
 }
 
 /** Times and positions as the API has them: JSON has neither bigints nor Dates, so their digits or ISO texts come instead. */
-export function exactTimes(options: Options): Options {
+export function exactTimes(options: Options, path = ''): Options {
   const exact: Options = { ...options }
-  for (const name of [...MONOTONIC, ...WALL]) {
-    const value = exact[name]
+  for (const [name, value] of Object.entries(options)) {
     if (typeof value !== 'string') continue
-    if (INTEGER.test(value)) exact[name] = BigInt(value)
-    else if (WALL.includes(name) && ISO.test(value)) exact[name] = new Date(value)
+    if (WALL.includes(name)) exact[name] = wallTime(path + name, value)
+    else if (MONOTONIC.includes(name)) exact[name] = integer(path + name, value)
   }
-  for (const name of ['startFrom', 'filters']) if (isPlainObject(exact[name])) exact[name] = exactTimes(exact[name])
+  for (const name of ['startFrom', 'filters']) if (isPlainObject(exact[name])) exact[name] = exactTimes(exact[name], `${name}.`)
   if ('where' in exact) exact['where'] = exactCondition(exact['where'])
   return exact
+}
+
+function integer(name: string, text: string): bigint {
+  if (!INTEGER.test(text)) throw invalidArgument(name, text, name.endsWith('seq') ? 'a position of the log, as digits' : 'nanoseconds, as digits')
+  return BigInt(text)
+}
+
+function wallTime(name: string, text: string): bigint | Date {
+  if (INTEGER.test(text)) return BigInt(text)
+  const date = new Date(ISO.test(text) ? text : Number.NaN)
+  if (Number.isNaN(date.getTime())) throw invalidArgument(name, text, 'a time in ISO 8601, such as 2026-11-27T09:30:00Z, or nanoseconds since 1970, as digits')
+  return date
 }
 
 /** A condition in which `wall_time` is compared with Dates where JSON has ISO texts. */

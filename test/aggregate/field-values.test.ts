@@ -53,5 +53,6 @@ it('can be asked for by prefix, and refuse what is no option', async () => {
     ['pid', { limt: 1 }, 'INVALID_ARGUMENT'],
     ['pid', { filters: { limit: 1 } }, 'INVALID_ARGUMENT'],
   ]
+  await expect(dataAccess.fieldValues('arity', { prefix: 'a' })).rejects.toMatchObject({ message: 'options.prefix: expected a field of text, but arity is an integer' })
   for (const [field, options, code] of refused) await expect(dataAccess.fieldValues(field as never, options as never), String(field)).rejects.toMatchObject({ code })
 })

@@ -46,10 +46,14 @@ test.each([
   [['tail', '.', '--last', 'x'], '--last: expected a whole number, got "x"'],
   [['tail', '.', '--format', 'table'], '--format: expected one of line, ndjson, got "table"'],
   [['export', '.'], '--format: expected one of arrow, arrows, parquet, ndjson, chrome, perfetto, speedscope, otlp-traces, otlp-logs, got none'],
-  [['export', '.', '--output', 'x.json'], '--format: expected one of arrow, arrows, parquet, ndjson, chrome, perfetto, speedscope, otlp-traces, otlp-logs, got none'],
+  [['export', '.', '--output', 'dir.d/x.csv'], '--output: expected one of the extensions .arrow, .feather, '],
+  [['export', '.', '--output', 'x.csv'], 'got ".csv"'],
+  [['export', '.', '--output', 'x'], 'got a name without any'],
 ])('%j is refused with exit code 2', (args, message) => {
   const { status, stdout, stderr } = kinescope(...args)
-  expect(stderr).toContain(`kinescope: ${message}`)
+  expect(stderr).toMatch(/^kinescope: /)
+  expect(stderr).toContain(message)
+  expect(stderr).toMatch(new RegExp(`\nkinescope ${args[0] === 'quer' ? '' : `${args[0]} `}--help says what is expected\\.\n$`))
   expect([status, stdout]).toEqual([2, ''])
 })
 

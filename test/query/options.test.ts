@@ -138,6 +138,15 @@ describe('conditions', () => {
     expect(errorOf({ where })).toMatchObject({ code, details: { field } })
   })
 
+  it('look for text in text only, and say so', () => {
+    for (const operator of ['contains', 'startsWith', 'matches']) {
+      const error = errorOf({ where: { line: { [operator]: '7' } } })
+      expect(error.details).toEqual({ field: 'line', expected: 'text' })
+      expect(error.message).toBe(`where.line.${operator}: expected a field of text, but line is an integer`)
+    }
+    expect(errorOf({ where: { tags: { contains: '7' } } }).message).toContain('tags is a map, of which tags.<key> is one value')
+  })
+
   it('of any depth are refused or become JSON that every reader reads', () => {
     const nested = (levels: number) => {
       let where: object = { pid: { notIn: ['a', null] } }
@@ -200,11 +209,18 @@ describe('the other filters', () => {
     [{ pid: ['a', 1] }, 'INVALID_ARGUMENT', 'pid[1]'],
     [{ eventTypes: 'log' }, 'INVALID_ARGUMENT', 'eventTypes'],
     [{ startTimeWall: new Date(1), endTimeWall: 0 }, 'INVALID_ARGUMENT', 'endTimeWall'],
+    [{ startTimeWall: '2026-11-27' }, 'INVALID_ARGUMENT', 'startTimeWall'],
+    [{ endTimeWall: new Date(Number.NaN) }, 'INVALID_ARGUMENT', 'endTimeWall'],
+    [{ startTimeMonotonic: new Date(0) }, 'INVALID_ARGUMENT', 'startTimeMonotonic'],
     [{ filter: {} }, 'INVALID_ARGUMENT', 'filter'],
     [{ timeoutMs: 1 }, 'INVALID_ARGUMENT', 'timeoutMs'],
   ])('%O is refused', (query, code, field) => {
     expect(errorOf(query)).toMatchObject({ code, details: { field } })
   })
+})
+
+it('a time by the wall clock that is a text is told of Dates', () => {
+  expect(errorOf({ endTimeWall: '2026-11-27' }).message).toBe('endTimeWall: expected a Date, or nanoseconds since 1970 as a bigint or a safe integer, got the string "2026-11-27"')
 })
 
 describe('order, pages and projection', () => {
