@@ -2,9 +2,9 @@
  * The addon's surface, as TypeScript sees it. The Rust twin of every interface is in `crates/node/src`.
  * Internal: nothing here is exported from the package.
  */
-import { createRequire } from 'node:module'
 import type { CaptureLimits } from '../index.js'
 import { kinescopeErrorOf } from './errors.js'
+import { loadAddon } from './load-addon.js'
 
 /** What `open` hands to Rust; validated and complete. Sizes in bytes, durations in milliseconds; 0 means no limit. */
 export interface NativeStoreOptions {
@@ -401,8 +401,8 @@ export interface NativeAddon {
   endShare(id: string, processId: number): void
 }
 
-/** Loads the addon of this platform; the generated loader tries the local build first and the platform package then. */
-export const native = createRequire(import.meta.url)('./addon.cjs') as NativeAddon
+/** The addon of this platform. */
+export const native = loadAddon() as NativeAddon
 
 /**
  * Runs a native call; what it throws becomes a `KinescopeError`.
