@@ -5,7 +5,7 @@ import { invalidArgument, KinescopeError, nearestNames, unknownField } from './e
 import { columnKey, type FieldKind, type FieldRef, type QueryField, resolveField } from './fields.js'
 import type { NativeQuery } from './native.js'
 import type { Node } from './plan.js'
-import { resolveQuery } from './query-options.js'
+import { type ResolvedQuery, resolveQuery } from './query-options.js'
 
 const OPTIONS = ['groupBy', 'aggregations', 'filters', 'having', 'orderBy', 'limit']
 const FUNCTIONS = ['count', 'countDistinct', 'sum', 'avg', 'min', 'max', 'quantile'] as const
@@ -44,6 +44,8 @@ export interface ResolvedAggregate {
   readonly plan: string
   /** Of the columns. */
   readonly names: readonly string[]
+  /** As they were given. */
+  readonly conditions: { readonly where: unknown; readonly having: unknown }
 }
 
 /**
@@ -69,16 +71,17 @@ export function resolveAggregate(options: AggregateOptions | AggregateOptionsSyn
   const { having, limit } = options
   if (having !== undefined) plan.having = resolveCondition(having, 'having', (name, where) => columnField(columns, name, where))
   if (limit !== undefined) plan.limit = resolveLimit(limit)
-  return { filters: resolveFilters(options['filters'], extra), plan: JSON.stringify(plan), names: columns.map(({ name }) => name) }
+  const { native, where } = resolveFilters(options['filters'], extra)
+  return { filters: native, plan: JSON.stringify(plan), names: columns.map(({ name }) => name), conditions: { where, having } }
 }
 
-function resolveFilters(filters: unknown = {}, extra: 'signal' | 'timeoutMs'): NativeQuery {
+function resolveFilters(filters: unknown = {}, extra: 'signal' | 'timeoutMs'): ResolvedQuery {
   if (!isPlainObject(filters)) throw invalidArgument('filters', filters, 'an object')
   for (const name of NO_FILTERS) {
     if (filters[name] !== undefined) throw invalidArgument(`filters.${name}`, filters[name], 'nothing, as it selects no events')
   }
   if (extra === 'timeoutMs' && 'timeoutMs' in filters) throw unknownField('filters', 'timeoutMs', ['where'])
-  return resolveQuery(filters, extra).native
+  return resolveQuery(filters, extra)
 }
 
 function resolveGroupBy(groupBy: unknown = []): Column<Plan['keys'][number]>[] {

@@ -30,6 +30,7 @@ import { awaitNative, callNative, native, type NativeAnswer, type NativeCancel }
 import type { ProjectedField } from './projection.js'
 import { resolveFieldValues } from './field-values.js'
 import { Importer, type ImportingThread } from './import.js'
+import { placing, withPlace } from './patterns.js'
 import { callStackOf, STATE_EVENT_TYPES, stateOf } from './past.js'
 import {
   NO_LIMIT,
@@ -79,15 +80,15 @@ export class Access implements DataAccess {
   getTraceByCorrelationId(idOrEventId: string, query?: QueryOptions): Promise<QueryResult>
   async getTraceByCorrelationId(idOrEventId: string, query: QueryOptions = {}): Promise<Answer> {
     const trace = resolveText('idOrEventId', idOrEventId)
-    const { native: asked, projection } = resolveQuery(query, 'signal', NO_LIMIT)
+    const { native: asked, ...rest } = resolveQuery(query, 'signal', NO_LIMIT)
     if (isNotRecorded(trace) && !(await this.#hasTrace(trace, query.signal))) {
       throw new KinescopeError('NOT_FOUND', `id: no correlation id and no event id ${JSON.stringify(trace)}`)
     }
-    return this.#query({ native: { ...asked, trace }, projection }, query.signal)
+    return this.#query({ native: { ...asked, trace }, ...rest }, query.signal)
   }
 
   async #hasTrace(correlationId: string, signal: unknown): Promise<boolean> {
-    using found = await this.#query({ native: { limit: 0, correlationIds: [correlationId] }, projection: null }, signal)
+    using found = await this.#query({ native: { limit: 0, correlationIds: [correlationId] }, projection: null, where: undefined }, signal)
     return found.totalMatches > 0
   }
 
@@ -95,10 +96,10 @@ export class Access implements DataAccess {
   getStateSnapshots(pid: string, query?: QueryOptions): Promise<QueryResult>
   async getStateSnapshots(pid: string, query: QueryOptions = {}): Promise<Answer> {
     const own = resolveText('pid', pid)
-    const { native: asked, projection } = resolveQuery(query, 'signal', NO_LIMIT)
+    const { native: asked, ...rest } = resolveQuery(query, 'signal', NO_LIMIT)
     const pids = [own].filter((text) => asked.pids?.includes(text) ?? true)
     const eventTypes = STATE_EVENT_TYPES.filter((type) => asked.eventTypes?.includes(type) ?? true)
-    return this.#query({ native: { ...asked, pids, eventTypes }, projection }, query.signal)
+    return this.#query({ native: { ...asked, pids, eventTypes }, ...rest }, query.signal)
   }
 
   async getCallStackAt(pid: string, timestampMonotonic: bigint | number): Promise<CallStack> {
@@ -123,27 +124,36 @@ export class Access implements DataAccess {
     return stateOf(await awaitNative(() => store.state(own, time, ring, head())))
   }
 
-  async #query({ native: resolved, projection }: ResolvedQuery, givenSignal: unknown): Promise<Answer> {
+  async #query({ native: resolved, projection, where }: ResolvedQuery, givenSignal: unknown): Promise<Answer> {
     const { store, ring, head, ensureOpen } = this.#thread
     const signal = resolveSignal(givenSignal)
     ensureOpen()
-    return this.#answer(await abortable(signal, (cancel) => store.query(resolved, ring, head(), cancel)), projection)
+    try {
+      return this.#answer(await abortable(signal, (cancel) => store.query(resolved, ring, head(), cancel)), projection)
+    } catch (error) {
+      throw withPlace(error, { where })
+    }
   }
 
   async aggregateEvents(options: AggregateOptions): Promise<AggregateResult> {
-    const { filters, plan, names } = resolveAggregate(options, 'signal')
+    const { filters, plan, names, conditions } = resolveAggregate(options, 'signal')
     const { store, ring, head, ensureOpen } = this.#thread
     const signal = resolveSignal(options.filters?.signal)
     ensureOpen()
-    return new Groups(await abortable(signal, (cancel) => store.aggregate(filters, plan, ring, head(), cancel)), this.#buffers, names)
+    try {
+      return new Groups(await abortable(signal, (cancel) => store.aggregate(filters, plan, ring, head(), cancel)), this.#buffers, names)
+    } catch (error) {
+      throw withPlace(error, conditions)
+    }
   }
 
   aggregateEventsSync(options: AggregateOptionsSync): AggregateResult {
-    const { filters, plan, names } = resolveAggregate(options, 'timeoutMs')
+    const { filters, plan, names, conditions } = resolveAggregate(options, 'timeoutMs')
     const timeoutMs = resolveTimeoutMs(options.timeoutMs)
     const { store, ring, head, ensureOpen } = this.#thread
     ensureOpen()
-    return new Groups(callNative(() => store.aggregateSync(filters, plan, ring, head(), timeoutMs)), this.#buffers, names)
+    const made = placing(conditions, () => callNative(() => store.aggregateSync(filters, plan, ring, head(), timeoutMs)))
+    return new Groups(made, this.#buffers, names)
   }
 
   async describe(): Promise<Schema> {
@@ -169,11 +179,11 @@ export class Access implements DataAccess {
   queryEventsSync(query: QueryOptionsSync & Projecting): QueryResult<ProjectedRow>
   queryEventsSync(query?: QueryOptionsSync): QueryResult
   queryEventsSync(query: QueryOptionsSync = {}): Answer {
-    const { native: resolved, projection } = resolveQuery(query, 'timeoutMs')
+    const { native: resolved, projection, where } = resolveQuery(query, 'timeoutMs')
     const timeoutMs = resolveTimeoutMs(query.timeoutMs)
     const { store, ring, head, ensureOpen } = this.#thread
     ensureOpen()
-    return this.#answer(callNative(() => store.querySync(resolved, ring, head(), timeoutMs)), projection)
+    return this.#answer(placing({ where }, () => callNative(() => store.querySync(resolved, ring, head(), timeoutMs))), projection)
   }
 
   async getEvent(id: EventId): Promise<Event | null> {

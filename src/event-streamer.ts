@@ -4,6 +4,7 @@ import { BufferCache } from './columns.js'
 import { DeliveryQueue } from './delivery-queue.js'
 import { invalidArgument, kinescopeErrorOf } from './errors.js'
 import { callNative, type NativeRing, type NativeStore, type NativeStreams } from './native.js'
+import { placing } from './patterns.js'
 import { resolveSignal, resolveText } from './query-options.js'
 import { ensureRecorded, resolveSubscribe } from './stream-options.js'
 import { type Listener, notFound, Stream, type SubscribingThread } from './subscription.js'
@@ -48,7 +49,7 @@ export class Streamer implements EventStreamer {
     ensureOpen()
     ensureRecorded(start)
     const streams = (this.#native ??= callNative(() => store.createStreams(() => this.#takeNews())))
-    const native = callNative(() => streams.subscribe(query.native, settings, start, ring, head()))
+    const native = placing({ where: query.where }, () => callNative(() => streams.subscribe(query.native, settings, start, ring, head())))
     const stream = new Stream(native, this.#forSubscriptions, { fields: query.projection, listener, maxInFlight, isPrompt, signal })
     this.#live.set(native.id, stream)
     this.#numbers.set(stream.id, native.id)

@@ -39,6 +39,8 @@ export interface ResolvedQuery {
   readonly native: NativeQuery
   /** What rows and tables consist of; null: every column. */
   readonly projection: readonly ProjectedField[] | null
+  /** As it was given. */
+  readonly where: unknown
 }
 
 /**
@@ -77,7 +79,7 @@ function resolveKnown(query: QueryOptions | QueryOptionsSync, defaultLimit: numb
   const projection = query.projection === undefined ? null : resolveProjection(query.projection)
   const plan = resolvePlan(query, projection)
   if (Object.keys(plan).length > 0) native.plan = JSON.stringify({ ...plan, identity: identityOf(plan) } satisfies Plan)
-  return { native, projection }
+  return { native, projection, where: query.where }
 }
 
 /** What the addon takes without a plan. */

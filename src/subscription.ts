@@ -7,6 +7,7 @@ import type { BufferCache } from './columns.js'
 import { invalidArgument, KinescopeError } from './errors.js'
 import { DeliveredBatch, kindsOf, type SettledProjection } from './event-batch.js'
 import { awaitNative, callNative, type NativeCStream, type NativeRing, type NativeSubscription } from './native.js'
+import { placing } from './patterns.js'
 import type { ProjectedField } from './projection.js'
 import { resolveFilter } from './query-options.js'
 import { ensureRecorded, resolveResume } from './stream-options.js'
@@ -222,11 +223,11 @@ export class Stream implements Subscription {
 
   async update(filter: Filter): Promise<void> {
     this.#ensureLive()
-    const { native, projection } = resolveFilter('filter', filter)
+    const { native, projection, where } = resolveFilter('filter', filter)
     if (this.#isExported && columnsOf(projection) !== columnsOf(this.#projection?.fields ?? null)) {
       throw invalidArgument('filter.projection', filter.projection, 'the one that the subscription was exported with, because a stream has one schema')
     }
-    callNative(() => this.#native.update(native))
+    placing({ where }, () => callNative(() => this.#native.update(native)))
     this.#projection = settled(this.#native, projection)
   }
 

@@ -179,6 +179,26 @@ describe('a query', () => {
     expect(await codeOf(query)).toBe(code)
   })
 
+  it('says which of its regular expressions is wrong, wherever it is asked', async () => {
+    const where = { or: [{ pid: { matches: 'a' } }, { not: { 'data.x': { matches: 'a(b' } } }] }
+    const wrong = (place: string) => expect.objectContaining({ code: 'INVALID_ARGUMENT', details: { field: place }, message: expect.stringMatching(new RegExp(`^${place.replace(/[[\].]/g, '\\$&')}: expected a regular expression`)) })
+    const inWhere = wrong('where.or[1].not.data.x.matches')
+    const { dataAccess, eventStreamer } = scope
+    const aggregations = { n: { count: '*' } }
+    const having = { pid: { matches: '[' } }
+    await expect(dataAccess.queryEvents({ where })).rejects.toEqual(inWhere)
+    await expect(dataAccess.getStateSnapshots('main', { where })).rejects.toEqual(inWhere)
+    await expect(dataAccess.aggregateEvents({ aggregations, filters: { where } })).rejects.toEqual(inWhere)
+    await expect(dataAccess.aggregateEvents({ groupBy: ['pid'], aggregations, filters: { where: { pid: { matches: 'b' } } }, having })).rejects.toEqual(wrong('having.pid.matches'))
+    expect(() => dataAccess.queryEventsSync({ where })).toThrow(inWhere)
+    expect(() => dataAccess.aggregateEventsSync({ aggregations, filters: { where } })).toThrow(inWhere)
+    expect(() => eventStreamer.subscribe({ where })).toThrow(inWhere)
+    const subscription = eventStreamer.subscribe()
+    await expect(subscription.update({ where })).rejects.toEqual(inWhere)
+    await subscription.unsubscribe()
+    await expect(queryEvents({ where: { pid: { matches: '(\\w{1000}){1000}' } } })).rejects.toEqual(wrong('where.pid.matches'))
+  })
+
   it('takes conditions 28 levels deep', async () => {
     scope.recorder.record({ eventType: 'log' })
     let where: NonNullable<QueryOptions['where']> = { pid: { notIn: ['a', null] } }
