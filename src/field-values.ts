@@ -32,15 +32,22 @@ export function resolveFieldValues(field: Field, options: FieldValuesOptions): F
   if (prefix !== undefined) textOperand(known, prefix, 'options.prefix')
   if (!Number.isSafeInteger(limit) || limit < 0) throw invalidArgument('options.limit', limit, 'a non-negative safe integer')
   if (!isPlainObject(filters)) throw invalidArgument('options.filters', filters, 'an object')
-  const given = (filters as { where?: object }).where
   const own = { [field]: prefix === undefined ? { exists: true } : { startsWith: prefix } }
   const aggregate: AggregateOptions = {
     groupBy: [field],
     aggregations: { count: { count: '*' } },
-    filters: { ...filters, where: given === undefined ? own : { and: [given, own] } } as NonNullable<AggregateOptions['filters']>,
+    filters: { ...filters, where: allOf((filters as { where?: unknown }).where, own) } as NonNullable<AggregateOptions['filters']>,
     orderBy: [{ field: 'count', order: 'desc' }],
     limit: limit + 1,
   }
   const { kind, name } = known
   return { aggregate, limit, textColumn: kind === 'text' && Object.keys(filters).length === 0 ? name : null }
+}
+
+/** Both conditions. What is wrong with the given one is said later, under the name that it was given by. */
+function allOf(given: unknown, own: object): unknown {
+  if (given === undefined) return own
+  if (!isPlainObject(given)) return given
+  const { and = [] } = given
+  return Array.isArray(and) ? { ...given, and: [...(and as unknown[]), own] } : given
 }

@@ -86,7 +86,15 @@ function fromParameters(search: URLSearchParams, parameters: Readonly<Record<str
     if (!Object.hasOwn(parameters, name)) throw unknownField('query', name, Object.keys(parameters))
     parameters[name]!(search.getAll(name), options, name)
   }
+  const [from, to] = [search.get('from'), search.get('to')]
+  if (from !== null && to !== null && nanoseconds(options['startTimeWall']) > nanoseconds(options['endTimeWall'])) {
+    throw invalidArgument('to', to, `a time at or after from (${from})`)
+  }
   return options
+}
+
+function nanoseconds(time: unknown): bigint {
+  return time instanceof Date ? BigInt(time.getTime()) * 1_000_000n : (time as bigint)
 }
 
 /** Times and positions as the API has them: JSON has neither bigints nor Dates, so their digits or ISO texts come instead. */

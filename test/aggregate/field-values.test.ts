@@ -54,5 +54,9 @@ it('can be asked for by prefix, and refuse what is no option', async () => {
     ['pid', { filters: { limit: 1 } }, 'INVALID_ARGUMENT'],
   ]
   await expect(dataAccess.fieldValues('arity', { prefix: 'a' })).rejects.toMatchObject({ message: 'options.prefix: expected a field of text, but arity is an integer' })
+  const where = { and: [{ pid: { startsWith: 'request' } }], 'data.n': 1 }
+  expect(await dataAccess.fieldValues('pid', { filters: { where }, limit: 1 })).toEqual([{ value: 'request-2', count: 2 }])
+  const wrong: [unknown, string][] = [[{ pidd: 1 }, 'where: no field'], [{ pid: 1 }, 'where.pid: pid is text'], [7, 'where: expected a condition'], [null, 'where: expected'], [{ and: 7 }, 'where.and: expected'], [{ and: [{ pid: 1 }] }, 'where.and[0].pid: pid is text']]
+  for (const [given, message] of wrong) await expect(dataAccess.fieldValues('pid', { filters: { where: given as never } })).rejects.toMatchObject({ message: expect.stringContaining(message) })
   for (const [field, options, code] of refused) await expect(dataAccess.fieldValues(field as never, options as never), String(field)).rejects.toMatchObject({ code })
 })
