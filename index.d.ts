@@ -1762,7 +1762,8 @@ export interface QueryResult<Row = Event> extends Iterable<Row>, Disposable {
   /**
    * Where this page ended, for `offset` of the next call; `null` when nothing follows. The pages are those of the first
    * call's snapshot, so none repeats or skips a row, whatever is recorded meanwhile; `totalMatches` stays as it was. All
-   * options but `limit` and `signal` must be those of the first call. Tokens of a recording with a `path` hold when it has been closed and opened again.
+   * options but `limit` and `signal` must be those of the first call. Of a recording on disk the token holds for everyone who
+   * opens it, now or later, to write or to read; of one in memory as long as it is open.
    *
    * @example
    * for (let n = 0; n < 5; n++) scope.recorder.record({ eventType: 'log', data: { n } })

@@ -159,8 +159,11 @@ impl Asker {
         if let Some(id) = trace {
             // A later page sees the trace as its first page did.
             let token = query.pages.as_ref().and_then(|pages| pages.token.as_ref());
-            let watermark = token.map_or(snapshot.watermark, |token| token.watermark);
-            let seqs = trace_seqs(id, &snapshot.clone().at(watermark), cancel)?;
+            let first = token.map_or_else(
+                || snapshot.clone(),
+                |token| token.snapshot_in(snapshot.clone()),
+            );
+            let seqs = trace_seqs(id, &first, cancel)?;
             query.to_mut().filter.seqs = Some(Arc::new(seqs));
         }
         let answer = execute(&query, snapshot, cancel)?;

@@ -21,9 +21,12 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Tells page tokens of this recording from those of others.
+    /// Tells page tokens of this recording from those of others: for as long as it is open, or on disk as long as it is there.
     pub(crate) fn recording(&self) -> u64 {
-        stable_hash(self.nonce.as_bytes())
+        match self.store.recording_id() {
+            Some(id) => stable_hash(&id),
+            None => stable_hash(self.nonce.as_bytes()),
+        }
     }
 }
 

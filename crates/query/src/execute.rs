@@ -141,7 +141,7 @@ fn snapshot_of(
             "offset.pageToken: expected a token of an earlier page",
         ));
     }
-    Ok(snapshot.at(token.watermark))
+    Ok(token.snapshot_in(snapshot))
 }
 
 fn settled_items(

@@ -1,12 +1,12 @@
 //! Page tokens: where a page ended, in which snapshot, of which query.
 //!
-//! A token is bytes in URL-safe base64: version, nonce of the recording, hash of the query, watermark, total,
+//! A token is bytes in URL-safe base64: version, what tells the recording from others, hash of the query, watermark, total,
 //! rows delivered, the last row's key, the types that were settled for the projection, and a checksum. It is no
 //! secret and grants nothing; the checksum tells a damaged token from a good one.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use kinescope_store::{Error, ErrorCode};
+use kinescope_store::{Error, ErrorCode, Snapshot};
 
 use crate::order::{FieldKey, Key, TimeKey};
 use crate::projection::SettledType;
@@ -153,6 +153,12 @@ impl PageToken {
             last,
             types,
         })
+    }
+
+    /// What the first page saw, as far as a later snapshot still has it.
+    #[must_use]
+    pub fn snapshot_in(&self, later: Snapshot) -> Snapshot {
+        later.at(self.watermark).starting_at(self.first_seq)
     }
 
     /// Checks that the token belongs to this recording and this query.

@@ -81,6 +81,17 @@ impl Snapshot {
         }
     }
 
+    /// This snapshot without segments that begin below the first `seq` of another: who reads a recording may still see
+    /// what its writer has evicted.
+    #[must_use]
+    pub fn starting_at(mut self, first_seq: u64) -> Self {
+        if self.first_seq() < first_seq {
+            let is_in = |slot: &&Slot| slot.base_seq() >= first_seq;
+            self.segments = Arc::new(self.segments.iter().filter(is_in).cloned().collect());
+        }
+        self
+    }
+
     /// The first `seq` that retention has left.
     pub fn first_seq(&self) -> u64 {
         self.segments.first().map_or(0, Slot::base_seq)

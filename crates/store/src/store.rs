@@ -41,6 +41,7 @@ pub struct Store {
     writer: Thread,
     publication: Publication,
     import_numbers: Mutex<ImportNumbers>,
+    recording_id: Option<[u8; 16]>,
     #[cfg(all(unix, not(loom)))]
     disk: Option<Arc<OnceLock<Handles>>>,
     #[cfg(all(unix, not(loom)))]
@@ -62,6 +63,11 @@ impl Store {
         return self.disk.is_some();
         #[cfg(any(loom, not(unix)))]
         false
+    }
+
+    /// What the recording's directory is called inside, which is the same for everyone who opens it; none in memory.
+    pub fn recording_id(&self) -> Option<[u8; 16]> {
+        self.recording_id
     }
 
     /// What the writer publishes.

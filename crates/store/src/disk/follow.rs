@@ -112,6 +112,10 @@ impl Follower {
         Ok((shared, follower, looks))
     }
 
+    pub(crate) fn recording_id(&self) -> [u8; 16] {
+        *self.directory.id()
+    }
+
     /// Runs until it is told to close.
     pub(crate) fn run(mut self) {
         let mut last_change = Instant::now();

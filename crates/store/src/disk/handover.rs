@@ -39,6 +39,10 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
+    pub(crate) fn recording_id(&self) -> [u8; 16] {
+        *self.directory.id()
+    }
+
     /// The writer with the rings of the dead process, and what is left to do.
     pub(crate) fn into_writer(
         self,

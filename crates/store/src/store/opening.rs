@@ -72,6 +72,7 @@ impl Store {
     #[cfg(all(unix, not(loom)))]
     pub fn open_on_disk(options: StoreOptions, disk: &DiskOptions) -> Result<Self, Error> {
         let opened = crate::disk::open(options, disk)?;
+        let recording_id = opened.recording_id();
         let producers = Arc::new(Producers::default());
         let (commands, receiver) = unbounded();
         let (mut writer, finish) = opened.into_writer(Arc::clone(&producers), receiver);
@@ -86,6 +87,7 @@ impl Store {
             writer,
             publication,
         )?;
+        store.recording_id = Some(recording_id);
         store.disk = Some(begun.handles);
         store.import_numbers = Mutex::new(begun.import_numbers);
         Ok(store)
@@ -100,6 +102,7 @@ impl Store {
     pub fn open_to_read(options: StoreOptions, path: &std::path::Path) -> Result<Self, Error> {
         let (commands, receiver) = unbounded();
         let (shared, follower, looks) = crate::disk::Follower::open(options, path, receiver)?;
+        let recording_id = Some(follower.recording_id());
         let closing = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("kinescope-reader".to_owned())
@@ -116,6 +119,7 @@ impl Store {
             writer: thread.thread().clone(),
             publication: default_publication(),
             import_numbers: Mutex::default(),
+            recording_id,
             disk: None,
             looks: Some(looks),
         })
@@ -147,6 +151,7 @@ impl Store {
             writer: thread.thread().clone(),
             publication,
             import_numbers: Mutex::default(),
+            recording_id: None,
             #[cfg(all(unix, not(loom)))]
             disk: None,
             #[cfg(all(unix, not(loom)))]
