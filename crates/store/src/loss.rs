@@ -1,5 +1,7 @@
 //! What is known to be missing from the log.
 
+use std::ops::Range;
+
 /// Why an event is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LossCause {
@@ -30,6 +32,11 @@ impl LossCause {
         Self::Encoder,
         Self::DiskFull,
     ];
+
+    /// Whether what is missing was in the log, or had its place there.
+    pub(crate) fn is_of_positions(self) -> bool {
+        matches!(self, Self::Retention | Self::Corrupt | Self::Restart)
+    }
 
     /// The cause as it is spelled in events.
     pub fn as_str(self) -> &'static str {
@@ -92,6 +99,39 @@ impl LossRange {
     }
 }
 
+/// Why positions are missing that the log does not have: how far the cause of the first of them goes, and which it is; none
+/// where nothing known says why. Where several hold, it is the worst, but ranges that say exactly what is missing come before those
+/// that have been merged.
+pub(crate) fn first_cause(known: &[LossRange], missing: Range<u64>) -> (u64, Option<LossCause>) {
+    let rank = |range: &&LossRange| {
+        let is_exact = range.count == (range.last - range.first).saturating_add(1);
+        let severity = match range.cause {
+            LossCause::Corrupt => 0,
+            LossCause::Restart => 1,
+            _ => 2,
+        };
+        (!is_exact, severity)
+    };
+    let cause_at = |seq: u64| {
+        let covering = |range: &&LossRange| {
+            range.cause.is_of_positions() && (range.first..=range.last).contains(&seq)
+        };
+        let best = known.iter().filter(covering).min_by_key(rank);
+        best.map(|range| range.cause)
+    };
+    let ends = known
+        .iter()
+        .flat_map(|range| [range.first, range.last.saturating_add(1)]);
+    let mut ends: Vec<u64> = ends
+        .filter(|end| *end > missing.start && *end < missing.end)
+        .collect();
+    ends.sort_unstable();
+    ends.dedup();
+    let cause = cause_at(missing.start);
+    let end = ends.into_iter().find(|end| cause_at(*end) != cause);
+    (end.unwrap_or(missing.end), cause)
+}
+
 /// Ranges kept before neighbours of one cause are merged: what bounds the memory of a recorder at overload.
 const RANGES_MAX: usize = 1024;
 
@@ -116,15 +156,32 @@ impl LossLog {
     /// Whether positions of the log are known to be missing.
     #[cfg(all(unix, not(loom)))]
     pub(crate) fn covers(&self, first: u64, last: u64) -> bool {
-        let of_positions = |range: &&LossRange| {
-            matches!(
-                range.cause,
-                LossCause::Retention | LossCause::Corrupt | LossCause::Restart
-            )
-        };
+        let of_positions = |range: &&LossRange| range.cause.is_of_positions();
         self.all()
             .filter(of_positions)
             .any(|range| range.first <= first && range.last >= last)
+    }
+
+    /// What of these positions is not known to be missing.
+    #[cfg(all(unix, not(loom)))]
+    pub(crate) fn unexplained(&self, missing: Range<u64>) -> Vec<Range<u64>> {
+        let of_positions = self.all().filter(|range| range.cause.is_of_positions());
+        let mut known: Vec<_> = of_positions
+            .map(|range| (range.first, range.last))
+            .collect();
+        known.sort_unstable();
+        let mut unexplained = Vec::new();
+        let mut start = missing.start;
+        for (first, last) in known {
+            if first > start && start < missing.end {
+                unexplained.push(start..first.min(missing.end));
+            }
+            start = start.max(last.saturating_add(1));
+        }
+        if start < missing.end {
+            unexplained.push(start..missing.end);
+        }
+        unexplained
     }
 
     /// Everything known, eviction first.

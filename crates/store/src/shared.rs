@@ -1,5 +1,6 @@
 //! What the writer thread publishes and everybody else reads.
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use crate::area::AreaPool;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::event_id::EventId;
-use crate::loss::{LossCause, LossLog, LossRange};
+use crate::loss::{LossCause, LossLog, LossRange, first_cause};
 use crate::names::Names;
 use crate::options::StoreOptions;
 use crate::part::HeadIndex;
@@ -164,10 +165,30 @@ impl Shared {
         missing
     }
 
+    /// Why positions are missing that a snapshot does not have: how far the cause of the first of them goes, and which it
+    /// is; none where nothing known says why.
+    pub fn why_missing(
+        &self,
+        missing: Range<u64>,
+        snapshot: &Snapshot,
+    ) -> (u64, Option<LossCause>) {
+        let mut known: Vec<LossRange> = lock(&self.losses).all().copied().collect();
+        known.extend(lock(&self.holes).iter());
+        known.extend(snapshot.segments.iter().filter_map(Slot::damage));
+        known.retain(|range| range.first < missing.end && range.last >= missing.start);
+        first_cause(&known, missing)
+    }
+
     /// Whether positions of the log are known to be missing.
     #[cfg(all(unix, not(loom)))]
     pub(crate) fn has_lost(&self, first: u64, last: u64) -> bool {
         lock(&self.losses).covers(first, last)
+    }
+
+    /// What of these positions is not known to be missing.
+    #[cfg(all(unix, not(loom)))]
+    pub(crate) fn unexplained(&self, missing: Range<u64>) -> Vec<Range<u64>> {
+        lock(&self.losses).unexplained(missing)
     }
 
     /// Positions that are in no file, in place of those that were not before.
@@ -182,12 +203,22 @@ impl Shared {
         lock(&self.losses).all().copied().collect()
     }
 
-    /// Forgets all losses: they are read anew.
+    /// Takes over losses from a file; with `anew`, in place of all that was known.
     #[cfg(all(unix, not(loom)))]
-    pub(crate) fn forget_losses(&self) {
-        *lock(&self.losses) = LossLog::default();
-        let counters = self.counters.lost.iter().chain([&self.counters.evicted]);
-        counters.for_each(|counter| counter.store(0, Ordering::Relaxed));
+    pub(crate) fn take_losses(&self, read: Vec<LossRange>, anew: bool) {
+        let mut losses = lock(&self.losses);
+        if anew {
+            *losses = LossLog::default();
+            let counters = self.counters.lost.iter().chain([&self.counters.evicted]);
+            counters.for_each(|counter| counter.store(0, Ordering::Relaxed));
+        }
+        for range in read {
+            self.count_loss(&range);
+            match range.cause {
+                LossCause::Retention => losses.push_evicted(range),
+                _ => losses.push(range),
+            }
+        }
     }
 
     /// What retention has evicted so far, all of it together.
@@ -196,20 +227,23 @@ impl Shared {
     }
 
     pub(crate) fn add_loss(&self, range: LossRange) {
-        if let Some(index) = LossCause::ROWS
-            .iter()
-            .position(|cause| *cause == range.cause)
-        {
-            self.counters.lost[index].fetch_add(range.count, Ordering::Relaxed);
-        }
+        self.count_loss(&range);
         lock(&self.losses).push(range);
     }
 
     pub(crate) fn add_evicted(&self, range: LossRange) {
-        self.counters
-            .evicted
-            .fetch_add(range.count, Ordering::Relaxed);
+        self.count_loss(&range);
         lock(&self.losses).push_evicted(range);
+    }
+
+    fn count_loss(&self, range: &LossRange) {
+        let mut rows = LossCause::ROWS.iter();
+        let counter = match rows.position(|cause| *cause == range.cause) {
+            Some(index) => &self.counters.lost[index],
+            None if range.cause == LossCause::Retention => &self.counters.evicted,
+            None => return,
+        };
+        counter.fetch_add(range.count, Ordering::Relaxed);
     }
 
     /// An event brings its own id: no imported event may be given the same.

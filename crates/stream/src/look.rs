@@ -1,12 +1,14 @@
 //! The looks of a round: for whom rows are looked at alone, for whom together, and in which order.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kinescope_store::{Segment, Snapshot};
 
 use crate::crowd::Crowd;
+use crate::gap::Gap;
 use crate::index::{KeyIndex, Wanting};
 use crate::scan::{Segments, Stretch, first_at, scan, segments_of};
 use crate::settings::StreamQuery;
@@ -60,6 +62,7 @@ impl Looker {
         let is_near = |task: &Task| snapshot.watermark - task.stretch.from <= NEAR_ROWS;
         let (near, far): (Vec<Task>, Vec<Task>) = tasks.into_iter().partition(is_near);
         self.refresh(hub);
+        let missing = |seqs: Range<u64>| Gap::first_of(seqs, snapshot, &hub.log);
         let mut sights = Vec::with_capacity(near.len());
         for (place, tasks) in crowds(near, &segments) {
             match place {
@@ -67,10 +70,14 @@ impl Looker {
                     let (segment, rows) = segments[place];
                     sights.extend(self.look_together(segment, rows, tasks));
                 }
-                _ => sights.extend(tasks.into_iter().map(|task| look_alone(task, &segments))),
+                _ => sights.extend(
+                    tasks
+                        .into_iter()
+                        .map(|task| look_alone(task, &segments, missing)),
+                ),
             }
         }
-        self.look_far(&segments, far, &mut sights);
+        self.look_far(&segments, far, &missing, &mut sights);
         sights
     }
 
@@ -99,7 +106,13 @@ impl Looker {
         })
     }
 
-    fn look_far(&mut self, segments: &Segments<'_>, mut far: Vec<Task>, sights: &mut Vec<Sight>) {
+    fn look_far(
+        &mut self,
+        segments: &Segments<'_>,
+        mut far: Vec<Task>,
+        missing: &impl Fn(Range<u64>) -> Gap,
+        sights: &mut Vec<Sight>,
+    ) {
         let start = Instant::now();
         far.sort_by_key(|task| (task.id <= self.last_far, task.id));
         let mut far = VecDeque::from(far);
@@ -125,7 +138,7 @@ impl Looker {
                 let rows = (end - segment.base_seq) as usize;
                 sights.extend(self.look_together(segment, rows, together));
             } else {
-                sights.push(look_alone(task, segments));
+                sights.push(look_alone(task, segments, missing));
             }
             if start.elapsed() > FAR_MAX {
                 break;
@@ -210,10 +223,10 @@ fn crowds(tasks: Vec<Task>, segments: &Segments<'_>) -> BTreeMap<Option<usize>, 
     crowds
 }
 
-fn look_alone(task: Task, segments: &Segments<'_>) -> Sight {
+fn look_alone(task: Task, segments: &Segments<'_>, missing: impl Fn(Range<u64>) -> Gap) -> Sight {
     let start = Instant::now();
     let seen = match &task.look {
-        Look::Rows(query) => Seen::Rows(scan(&query.filter, segments, task.stretch)),
+        Look::Rows(query) => Seen::Rows(scan(&query.filter, segments, task.stretch, missing)),
         Look::Time(column, at_least) => {
             Seen::Time(first_at(*column, *at_least, segments, task.stretch))
         }

@@ -1,5 +1,6 @@
 //! Looks at the rows behind a cursor.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use kinescope_query::Filter;
@@ -7,6 +8,7 @@ use kinescope_query::bitmap::Bitmap;
 use kinescope_query::filter::matching_rows;
 use kinescope_store::{Part, Segment, Snapshot};
 
+use crate::gap::Gap;
 use crate::position::TimeColumn;
 
 /// A snapshot's segments and how many of each one's rows are visible.
@@ -24,6 +26,8 @@ pub(crate) fn segments_of(snapshot: &Snapshot, from: u64) -> Segments<'_> {
 pub(crate) struct Stretch {
     /// The first position to look at.
     pub(crate) from: u64,
+    /// One more than the last that is visible; above `from`.
+    pub(crate) end: u64,
     /// How many rows, at most.
     pub(crate) rows_max: usize,
     /// How many matches are wanted, at most; none: all of them.
@@ -46,38 +50,39 @@ pub(crate) enum Found {
         /// How many of them match, wanted or not.
         matches: usize,
     },
-    /// The log has no rows up to this position.
-    Hole(u64),
-    /// Nothing at all, so far.
-    Nothing,
+    /// The log does not have these positions.
+    Hole(Gap),
 }
 
-/// Where a position is: the segment with its row, the rows that are missing before the next segment, or nothing yet.
+/// Where a stretch begins: the segment with the row and how many are visible, or where the rows end that are missing there.
 enum Place<'a> {
     Row(&'a Arc<Segment>, usize, usize),
     Hole(u64),
-    Beyond,
 }
 
-fn place<'a>(segments: &Segments<'a>, seq: u64) -> Place<'a> {
-    let next = segments.partition_point(|(segment, _)| segment.base_seq <= seq);
+fn place<'a>(segments: &Segments<'a>, stretch: Stretch) -> Place<'a> {
+    let next = segments.partition_point(|(segment, _)| segment.base_seq <= stretch.from);
     if let Some(&(segment, rows)) = next.checked_sub(1).and_then(|index| segments.get(index)) {
-        let row = (seq - segment.base_seq) as usize;
+        let row = (stretch.from - segment.base_seq) as usize;
         if row < rows {
             return Place::Row(segment, row, rows);
         }
     }
-    segments
-        .get(next)
-        .map_or(Place::Beyond, |(segment, _)| Place::Hole(segment.base_seq))
+    // Whatever is visible and in no segment is missing, also behind the last one.
+    let next = segments.get(next).map(|(segment, _)| segment.base_seq);
+    Place::Hole(next.map_or(stretch.end, |next| next.min(stretch.end)))
 }
 
-/// The rows of one stretch, of one segment at most, that match.
-pub(crate) fn scan(filter: &Filter, segments: &Segments<'_>, stretch: Stretch) -> Found {
-    let (segment, first, rows) = match place(segments, stretch.from) {
+/// The rows of one stretch, of one segment at most, that match; `missing` says more about positions that are in none.
+pub(crate) fn scan(
+    filter: &Filter,
+    segments: &Segments<'_>,
+    stretch: Stretch,
+    missing: impl FnOnce(Range<u64>) -> Gap,
+) -> Found {
+    let (segment, first, rows) = match place(segments, stretch) {
         Place::Row(segment, row, rows) => (segment, row, rows),
-        Place::Hole(end) => return Found::Hole(end),
-        Place::Beyond => return Found::Nothing,
+        Place::Hole(end) => return Found::Hole(missing(stretch.from..end)),
     };
     let end = rows.min(first.saturating_add(stretch.rows_max));
     let matching = matching_rows(filter, &Part::of_rows(segment, first..end));
@@ -115,7 +120,7 @@ pub(crate) fn first_at(
     segments: &Segments<'_>,
     stretch: Stretch,
 ) -> Result<u64, u64> {
-    match place(segments, stretch.from) {
+    match place(segments, stretch) {
         Place::Row(segment, first, rows) => {
             let end = rows.min(first.saturating_add(stretch.rows_max));
             let times = &column.of(segment, end)[first..];
@@ -124,6 +129,5 @@ pub(crate) fn first_at(
                 .ok_or(segment.base_seq + end as u64)
         }
         Place::Hole(end) => Err(end),
-        Place::Beyond => Err(stretch.from),
     }
 }

@@ -66,8 +66,8 @@ pub(crate) struct State {
     skip: Option<Gap>,
     /// Missing from the log; opens the next batch.
     gap: Option<Gap>,
-    /// Where the log goes on behind what has been looked at.
-    hole_end: Option<u64>,
+    /// Missing from the log behind what has been looked at.
+    hole: Option<Gap>,
     /// Where to start, as long as that is still to come.
     starts_at: Option<Time>,
     /// What is behind `scanned` may not be in the same batch.
@@ -116,7 +116,7 @@ impl State {
             pending: Vec::new(),
             skip: None,
             gap: None,
-            hole_end: None,
+            hole: None,
             starts_at: None,
             cut: false,
             ready: VecDeque::new(),
@@ -168,7 +168,7 @@ impl State {
         self.is_making = false;
         self.pending.clear();
         self.gap = None;
-        self.hole_end = None;
+        self.hole = None;
         self.cut = false;
         self.waiting_since = None;
         self.pace.forget();

@@ -6,20 +6,20 @@ use super::basis::Basis;
 use super::parts::Part;
 use crate::loss::{LossCause, LossLog, LossRange};
 
-/// Finds them below `end`, between parts of the log that come in any order; `is_known` says of the first and the last of
-/// some positions that no part has whether they are known to be missing.
+/// Finds them below `end`, between parts of the log that come in any order; `unexplained` says of positions that no part has
+/// which of them are not known to be missing.
 pub(super) fn holes(
     mut parts: Vec<Range<u64>>,
     end: u64,
-    is_known: impl Fn(u64, u64) -> bool,
+    unexplained: impl Fn(Range<u64>) -> Vec<Range<u64>>,
 ) -> Vec<Range<u64>> {
     parts.push(end..end);
     parts.sort_unstable_by_key(|part| (part.start, part.end));
     let mut holes = Vec::new();
     let mut covered = 0;
     for part in parts {
-        if part.start > covered && !is_known(covered, part.start - 1) {
-            holes.push(covered..part.start);
+        if part.start > covered {
+            holes.extend(unexplained(covered..part.start));
         }
         covered = covered.max(part.end);
     }
@@ -43,8 +43,8 @@ pub(super) fn lost_in_holes(
         .map(|part| (part.base_seq(), part.end_seq(), part.timestamps()));
     let last = (open_base, open_base, (commit.timestamp, commit.timestamp));
     for (base, next_end, (min_timestamp, max_timestamp)) in bases.chain([last]) {
-        let is_known = base > end && known.covers(end, base - 1);
-        if base > end && !is_known {
+        let unexplained = known.unexplained(end..base.max(end));
+        for hole in unexplained {
             let is_tail = base == open_base;
             let was_in_memory = is_tail && commit.head.is_none();
             let cause = if is_tail && (basis.lost_power || was_in_memory) {
@@ -56,9 +56,9 @@ pub(super) fn lost_in_holes(
             holes.push(LossRange {
                 cause,
                 producer: 0,
-                first: end,
-                last: base - 1,
-                count: base - end,
+                first: hole.start,
+                last: hole.end - 1,
+                count: hole.end - hole.start,
                 first_timestamp,
                 last_timestamp: min_timestamp.max(first_timestamp),
             });

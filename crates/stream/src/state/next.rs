@@ -24,9 +24,7 @@ impl State {
         if !self.is_watching() {
             return Step::Rest;
         }
-        if let Some(plan) = self.meet_retention(view, end) {
-            return Step::Make(plan);
-        }
+        self.meet_retention(view, end);
         if let Some(time) = self.starts_at {
             if self.scanned < end {
                 let look = Look::Time(time.column, time.at_least);
@@ -37,7 +35,7 @@ impl State {
         if self.is_due(view.now, end) {
             return Step::Make(self.plan(self.scanned, view, end));
         }
-        if self.scanned < end && self.hole_end.is_none() {
+        if self.scanned < end && self.hole.is_none() {
             if let Some(until) = self.hold_until(end)
                 && view.now < until
             {
@@ -94,6 +92,7 @@ impl State {
         let left = usize::try_from(end - self.scanned).unwrap_or(usize::MAX);
         Stretch {
             from: self.scanned,
+            end,
             rows_max: self.pace.rows(wanted).min(left),
             wanted,
         }
@@ -108,7 +107,7 @@ impl State {
         } = self.settings;
         let at_end = self.scanned == end;
         let is_last = at_end && self.end_at.is_some();
-        if self.hole_end.is_some() {
+        if self.hole.is_some() {
             return true;
         }
         if !self.pending.is_empty() {

@@ -3,38 +3,39 @@
 use std::sync::Arc;
 
 use super::State;
-use crate::gap::{Gap, GapCause};
+use crate::gap::Gap;
 use crate::step::{Plan, View};
 
 impl State {
-    /// Notes what retention has taken from what nobody looked at, or from what was about to be delivered. Returns a batch
-    /// that has to go out first, because one batch tells of one gap.
-    pub(super) fn meet_retention(&mut self, view: View, end: u64) -> Option<Plan> {
+    /// Notes what retention has taken from where the start may be, or from what was about to be delivered: then the log is
+    /// looked at again from the last batch on.
+    pub(super) fn meet_retention(&mut self, view: View, end: u64) {
         let evicted = view.first_seq.min(end.max(self.made));
-        let is_unseen = self.scanned < evicted;
-        let was_due = self.pending.first().is_some_and(|&seq| seq < evicted);
-        if !is_unseen && !was_due {
-            return None;
-        }
-        let opening = self.opening_gap();
-        if let Some(gap) = opening
-            && gap.cause != GapCause::Retention
-        {
-            return Some(self.plan(gap.end, view, end));
-        }
         if let Some(time) = self.starts_at {
-            if time.timestamp > view.evicted_until {
+            if self.scanned < evicted && time.timestamp > view.evicted_until {
                 (self.cursor, self.made, self.scanned) = (evicted, evicted, evicted);
-                return None;
+            } else if self.scanned < evicted {
+                // The start may have been among what is gone.
+                self.starts_at = None;
             }
-            // The start may have been among what is gone.
-            self.starts_at = None;
+        } else if self.pending.first().is_some_and(|&seq| seq < evicted) {
+            self.pending.clear();
+            self.hole = None;
+            self.cut = false;
+            self.scanned = self.opening_gap().map_or(self.made, |gap| gap.end);
         }
-        self.gap = Gap::new(self.made, evicted, GapCause::Retention);
-        self.pending.retain(|&seq| seq >= evicted);
-        self.scanned = self.scanned.max(evicted);
-        self.hole_end = self.hole_end.filter(|&hole_end| hole_end > evicted);
-        None
+    }
+
+    /// Notes what is missing where it looked last. One batch tells of one gap.
+    pub(super) fn meet_hole(&mut self, hole: Gap) {
+        match &mut self.gap {
+            Some(gap) if gap.end == self.scanned && gap.cause == hole.cause => {
+                gap.end = hole.end;
+                self.scanned = hole.end;
+            }
+            _ if self.scanned == self.made => self.enter_hole(hole),
+            _ => self.hole = Some(hole),
+        }
     }
 
     /// What the next batch opens with.
@@ -62,9 +63,9 @@ impl State {
         self.last_batch = view.now;
         self.told = until == end;
         if until == self.scanned
-            && let Some(hole_end) = self.hole_end.take()
+            && let Some(hole) = self.hole.take()
         {
-            self.enter_hole(hole_end);
+            self.enter_hole(hole);
         }
         self.unwatched_since = (self.credit <= self.ready.len() + 1).then_some(view.now);
         Plan {
@@ -80,9 +81,9 @@ impl State {
         }
     }
 
-    pub(super) fn enter_hole(&mut self, hole_end: u64) {
-        self.gap = Gap::new(self.made, hole_end, GapCause::Restart);
-        self.scanned = hole_end;
+    fn enter_hole(&mut self, hole: Gap) {
+        self.gap = Some(hole);
+        self.scanned = hole.end;
     }
 
     /// The events of a planned batch were too much for one: the second half of them waits again.
@@ -99,9 +100,7 @@ impl State {
             self.waiting_since = Some(self.last_batch);
             self.cut = true;
             self.pending.splice(0..0, rest);
-            if let Some(gap) = self.gap.take() {
-                self.hole_end = Some(gap.end);
-            }
+            self.hole = self.gap.take().or(self.hole);
             self.made = first;
             self.told = false;
             plan.end = first;

@@ -20,7 +20,7 @@ impl State {
         let is_told = self.told || !self.pending.is_empty();
         let has_plain_way = self.starts_at.is_none()
             && self.end_at.is_none()
-            && self.hole_end.is_none()
+            && self.hole.is_none()
             && self.opening_gap().is_none();
         (self.query.key.is_some() && is_waiting && is_told && has_plain_way)
             .then_some((self.scanned, self.pace.last_look()))
@@ -102,9 +102,7 @@ impl State {
                     self.unwatched_since = None;
                 }
             }
-            Seen::Rows(Found::Hole(end)) if self.scanned == self.made => self.enter_hole(end),
-            Seen::Rows(Found::Hole(end)) => self.hole_end = Some(end),
-            Seen::Rows(Found::Nothing) => {}
+            Seen::Rows(Found::Hole(hole)) => self.meet_hole(hole),
         }
     }
 }

@@ -61,7 +61,7 @@ impl Follower {
             .chain(open.map(|base_seq| base_seq..end))
             .chain(given_up)
             .collect();
-        let holes = holes(parts, end, |first, last| self.shared.has_lost(first, last));
+        let holes = holes(parts, end, |missing| self.shared.unexplained(missing));
         let lost = holes.into_iter().map(|hole| LossRange {
             cause: LossCause::Corrupt,
             producer: 0,
@@ -76,20 +76,13 @@ impl Follower {
 
     /// Takes over what has become known to be missing.
     pub(super) fn take_losses(&mut self, before: Option<Appended>, commit: &Commit) {
-        let from = match before {
-            Some(before) if before.number == commit.losses.number => before.len,
-            _ => {
-                self.shared.forget_losses();
-                0
-            }
-        };
-        for range in losses::read(&self.directory, from, commit.losses) {
-            if range.cause == LossCause::Retention {
-                self.shared.add_evicted(range);
-            } else {
-                self.shared.add_loss(range);
-            }
-        }
+        let from = before.filter(|before| before.number == commit.losses.number);
+        let read = losses::read(
+            &self.directory,
+            from.map_or(0, |before| before.len),
+            commit.losses,
+        );
+        self.shared.take_losses(read, from.is_none());
         if let Some((base_seq, given_up)) = &mut self.damaged
             && commit.head == Some(*base_seq)
             && commit.rows > *given_up

@@ -115,7 +115,7 @@ impl Verifier {
             end
         };
         self.report.next_seq = end;
-        self.report.holes = holes(parts, end, |first, last| known.covers(first, last));
+        self.report.holes = holes(parts, end, |missing| known.unexplained(missing));
     }
 }
 
