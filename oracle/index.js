@@ -58,7 +58,7 @@ export class OracleScope {
     const offset = wallTimeOffset ?? BigInt(Date.now()) * 1_000_000n - clock()
     const wallTimeOf = (/** @type {bigint} */ timestamp) => timestamp + offset
     this.#shared = {
-      log: new Log(retention?.maxEvents ?? Infinity),
+      log: new Log(retention?.maxEvents ?? Infinity, wallTimeOf),
       node: node ?? `${hostname()}:${process.pid}`,
       settings: { limits: { ...DEFAULT_LIMITS, ...limits }, redact: new Set(redact) },
       wallTimeOf,

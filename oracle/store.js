@@ -32,12 +32,15 @@ class Evicted {
   }
 
   /**
-   * Whether something evicted may lie in the range: by the span of the evicted times, not event by event.
+   * Whether something evicted may lie in the range: by the span of the evicted timestamps, not event by event, and by the
+   * recording's clocks, not by wall times that events have brought themselves.
    *
    * @param {{ monotonic: TimeRange, wall: TimeRange }} ranges
+   * @param {(timestamp: bigint) => bigint} wallTimeOf
    */
-  overlaps({ monotonic, wall }) {
-    return overlap(this.span.timestamp, monotonic) && overlap(this.span.wallTime, wall)
+  overlaps({ monotonic, wall }, wallTimeOf) {
+    const span = this.span.timestamp
+    return overlap(span, monotonic) && overlap(span && { first: wallTimeOf(span.first), last: wallTimeOf(span.last) }, wall)
   }
 }
 
@@ -58,14 +61,17 @@ export class Log {
   /** Called after each event. @type {Set<() => void>} */
   watchers = new Set()
   #maxEvents
+  #wallTimeOf
   #lossSequence = 0
 
   /**
    * @param {number} maxEvents events kept; once there are an eighth (rounded down) more, the oldest are evicted down to it:
    * below 8 that is at once
+   * @param {(timestamp: bigint) => bigint} wallTimeOf
    */
-  constructor(maxEvents) {
+  constructor(maxEvents, wallTimeOf) {
     this.#maxEvents = maxEvents
+    this.#wallTimeOf = wallTimeOf
   }
 
   /** The next `seq`; as a snapshot: exclusive. */
@@ -116,7 +122,7 @@ export class Log {
     /** @type {LostRange[]} */
     const found = []
     const { count } = this.evicted
-    if (this.evicted.overlaps(ranges)) found.push({ cause: 'retention', count, fromSeq: 0n, toSeq: BigInt(count - 1) })
+    if (this.evicted.overlaps(ranges, this.#wallTimeOf)) found.push({ cause: 'retention', count, fromSeq: 0n, toSeq: BigInt(count - 1) })
     for (const event of this.events) {
       if (event.eventType !== 'events_lost' || !event.eventId.startsWith('0-') || !inRange(event)) continue
       const { cause, count: lostCount, producer, first_sequence: firstSequence, last_sequence: lastSequence } = event.data

@@ -171,12 +171,19 @@ impl Asker {
         Ok((answer, lost))
     }
 
-    /// What is missing from the filter's time range in a snapshot that starts at `first_seq`.
+    /// What is missing from the filter's time ranges in a snapshot that starts at `first_seq`.
     pub(crate) fn lost(&self, filter: &Filter, first_seq: u64) -> Vec<LossRange> {
         let timestamps = filter.timestamps.clone().unwrap_or(i64::MIN..i64::MAX);
         let shared = self.entry.store.shared();
+        let of_wall_times = |wall_times| shared.clock.timestamps_of(wall_times);
+        let of_wall_times = filter.wall_times.as_ref().map(of_wall_times);
+        let overlaps = |range: &LossRange| {
+            let own = of_wall_times.as_ref();
+            own.is_none_or(|timestamps| range.overlaps(timestamps))
+        };
         let lost = shared.lost_between(timestamps.start, timestamps.end);
         lost.into_iter()
+            .filter(overlaps)
             .filter_map(|range| range.before(first_seq))
             .collect()
     }

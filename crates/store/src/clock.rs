@@ -1,5 +1,6 @@
 //! The recording's two clocks.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -14,6 +15,9 @@ pub struct Clock {
     offset_ns: i64,
     /// Wall time minus raw time at the last anchor. One word, so that readers never see half an anchor.
     wall_minus_raw_ns: AtomicI64,
+    /// The least and the most that wall time minus `timestamp` is known to have been; the first above the second: nothing is known.
+    least_wall_minus_timestamp_ns: AtomicI64,
+    most_wall_minus_timestamp_ns: AtomicI64,
 }
 
 impl Clock {
@@ -24,6 +28,8 @@ impl Clock {
             raw_at_origin_ns: raw_ns,
             offset_ns,
             wall_minus_raw_ns: AtomicI64::new(0),
+            least_wall_minus_timestamp_ns: AtomicI64::new(i64::MAX),
+            most_wall_minus_timestamp_ns: AtomicI64::new(i64::MIN),
         };
         clock.anchor();
         clock
@@ -48,6 +54,47 @@ impl Clock {
         let wall = i64::try_from(wall).unwrap_or(i64::MAX);
         self.wall_minus_raw_ns
             .store(wall.saturating_sub(self.raw_now_ns()), Ordering::Relaxed);
+        self.note(self.wall_minus_timestamp_ns());
+    }
+
+    /// Takes note of what wall time minus `timestamp` was at some time of the recording.
+    pub(crate) fn note(&self, wall_minus_timestamp_ns: i64) {
+        self.least_wall_minus_timestamp_ns
+            .fetch_min(wall_minus_timestamp_ns, Ordering::Relaxed);
+        self.most_wall_minus_timestamp_ns
+            .fetch_max(wall_minus_timestamp_ns, Ordering::Relaxed);
+    }
+
+    /// Forgets this process's own anchors, which say nothing of a recording that another one wrote, maybe before the
+    /// machine was started.
+    #[cfg(all(unix, not(loom)))]
+    pub(crate) fn forget_anchors(&self) {
+        self.least_wall_minus_timestamp_ns
+            .store(i64::MAX, Ordering::Relaxed);
+        self.most_wall_minus_timestamp_ns
+            .store(i64::MIN, Ordering::Relaxed);
+    }
+
+    /// The timestamps that wall times of a half-open range may have had, which is half-open too: when the wall clock has been
+    /// set, it is longer by as much. An end at the limit of the type stays there.
+    pub fn timestamps_of(&self, wall_times: &Range<i64>) -> Range<i64> {
+        if wall_times.is_empty() {
+            return 0..0;
+        }
+        let least = self.least_wall_minus_timestamp_ns.load(Ordering::Relaxed);
+        let most = self.most_wall_minus_timestamp_ns.load(Ordering::Relaxed);
+        if least > most {
+            return i64::MIN..i64::MAX;
+        }
+        let start = match wall_times.start {
+            i64::MIN => i64::MIN,
+            start => start.saturating_sub(most),
+        };
+        let end = match wall_times.end {
+            i64::MAX => i64::MAX,
+            end => end.saturating_sub(least),
+        };
+        start..end
     }
 
     /// Wall time minus `timestamp`, by the last anchor.

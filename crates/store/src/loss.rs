@@ -89,6 +89,13 @@ impl LossRange {
         Some(self)
     }
 
+    /// Whether it may be about times of the half-open range.
+    pub fn overlaps(&self, timestamps: &Range<i64>) -> bool {
+        timestamps.start < timestamps.end
+            && self.last_timestamp >= timestamps.start
+            && self.first_timestamp < timestamps.end
+    }
+
     pub(crate) fn absorb(&mut self, other: &Self) {
         // A file may say anything.
         self.count = self.count.saturating_add(other.count);
@@ -226,13 +233,7 @@ impl LossLog {
 
     /// What is missing from the half-open time range, eviction first.
     pub fn overlapping(&self, start: i64, end: i64) -> Vec<LossRange> {
-        let overlaps =
-            |range: &&LossRange| range.last_timestamp >= start && range.first_timestamp < end;
-        self.evicted
-            .iter()
-            .chain(&self.ranges)
-            .filter(overlaps)
-            .copied()
-            .collect()
+        let overlaps = |range: &&LossRange| range.overlaps(&(start..end));
+        self.all().filter(overlaps).copied().collect()
     }
 }

@@ -159,9 +159,7 @@ impl Shared {
         let damaged = damaged.iter().filter_map(Slot::damage);
         let holes = lock(&self.holes);
         let others = damaged.chain(holes.iter().copied());
-        missing.extend(
-            others.filter(|range| range.last_timestamp >= start && range.first_timestamp < end),
-        );
+        missing.extend(others.filter(|range| range.overlaps(&(start..end))));
         missing
     }
 

@@ -89,6 +89,7 @@ impl Follower {
         let commit = live.or_else(|| DurableFile::read(&directory).map(on_disk));
         let offset_ns = commit.map_or(0, |commit| commit.offset_ns);
         let shared = Arc::new(Shared::resume(options, offset_ns, LossLog::default()));
+        shared.clock.forget_anchors();
         let looks = Arc::<Looks>::default();
         let mut follower = Self {
             shared: Arc::clone(&shared),
@@ -176,6 +177,9 @@ impl Follower {
     }
 
     fn take(&mut self, commit: Commit) {
+        if commit.timestamp != 0 {
+            self.shared.clock.note(commit.wall_minus_timestamp_ns);
+        }
         let before = self.seen.replace(commit);
         let is_same_list = before.is_some_and(|before| {
             before.list_version == commit.list_version

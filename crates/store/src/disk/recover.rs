@@ -96,6 +96,11 @@ pub(crate) fn open(options: StoreOptions, disk: &DiskOptions) -> Result<Opened, 
     let holes = lost_in_holes(&opened.basis, &parts, open_base, &losses);
     holes.iter().for_each(|hole| losses.push(*hole));
     let shared = Arc::new(Shared::resume(options, offset_ns, losses));
+    if opened.basis.commit.timestamp != 0 {
+        shared
+            .clock
+            .note(opened.basis.commit.wall_minus_timestamp_ns);
+    }
     opened.take_over(shared, parts, open_head, &holes, durability, lock)
 }
 
