@@ -3,6 +3,7 @@ import type { Event, Filter, Kinescope, ProjectionItem, StartFrom, StreamGap } f
 import { eventLine } from './events-text.js'
 import { exactText } from '../json.js'
 import type { Output } from './output.js'
+import { tellLost } from './pages.js'
 import { asked } from './usage.js'
 
 export const TAIL_FORMATS = ['line', 'ndjson'] as const
@@ -38,6 +39,7 @@ export async function followEvents(scope: Kinescope, { filter, format, last, lim
   }
   const past = await asked(() => scope.dataAccess.queryEvents({ ...wanted, sortBy: 'seq', sortOrder: 'desc', limit: Math.min(last, limit) }))
   const startFrom: StartFrom = { seq: past.snapshot }
+  if (last > 0) tellLost(past.lost)
   await show(past.toArray().reverse())
   past.release()
   if (left <= 0) return

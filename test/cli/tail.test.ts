@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { open } from 'kinescope'
-import { directory, gathered, recorded, removeDirectories, started, THREE, until } from './command.js'
+import { directory, gathered, kinescope, recorded, removeDirectories, started, THREE, until } from './command.js'
 
 const INDEX = new URL('../../dist/index.js', import.meta.url).href
 afterEach(removeDirectories)
@@ -76,4 +78,18 @@ test('lines for people', async () => {
       '',
     ].join('\n'),
   )
+})
+
+test('what is missing of the past is said on standard error', async () => {
+  const path = directory()
+  const scope = await open({ path, segmentEvents: 50 })
+  for (let n = 0; n < 150; n++) scope.recorder.record({ eventType: 'log', data: { n } })
+  await scope.close()
+  const [first] = readdirSync(path).filter((name) => name.endsWith('.arrow')).sort()
+  const bytes = readFileSync(join(path, first!))
+  bytes[bytes.length >> 1]! ^= 0x40
+  writeFileSync(join(path, first!), bytes)
+  const { status, stdout, stderr } = kinescope('tail', path, '--last', '120', '--limit', '100')
+  expect([status, stderr]).toEqual([0, 'kinescope: 50 events of this time are missing: 50 corrupt\n'])
+  expect(numbers(stdout)).toEqual(Array.from({ length: 100 }, (_, n) => n + 50))
 })
