@@ -1567,7 +1567,7 @@ export interface StreamGap {
   readonly count: number
   /**
    * - `retention`: they were evicted before the subscription got there.
-   * - `corrupt`: they could not be read.
+   * - `corrupt`: the file that held them is damaged or gone.
    * - `restart`: the recording resumed above them after the power had gone.
    * - `skipped`: the policy of {@link EventStreamer.resumeStream} left them out.
    */
@@ -1966,7 +1966,11 @@ export interface VerifiedFile {
   readonly damage: string | null
 }
 
-/** What is known to be missing from a range of time. */
+/**
+ * What is known to be missing from a range of time. Of losses only timestamps are known: what a range of wall times holds of them is
+ * said by the recording's clocks, whatever wall times events have brought themselves. If the wall clock has been set meanwhile, losses are
+ * told that lie outside by no more than what it was set by.
+ */
 export interface Lost {
   /** Events, all ranges together. */
   readonly count: number
