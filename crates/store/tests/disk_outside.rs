@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use kinescope_ring::{EventFields, Priority, RingWriter};
 use kinescope_store::{
-    DiskOptions, ErrorCode, ImportBatch, ImportColumn, Integers, Probe, Retention, Store,
-    StoreOptions, Texts,
+    DiskOptions, Durability, ErrorCode, ImportBatch, ImportColumn, Integers, Probe, Retention,
+    Store, StoreOptions, Texts, verify,
 };
 use support::disk::{Scratch, disk, image, later, open_on_disk};
 use support::imports::import;
@@ -287,6 +287,28 @@ fn readers_see_every_sealed_segment_of_a_machine_that_has_stopped() {
     let reader = Store::open_to_read(plain(1), stopped.path()).unwrap();
     assert_eq!(log(&reader), all[..300]);
     reader.close();
+}
+
+#[test]
+fn an_empty_segment_that_was_synced_leaves_nothing_when_the_machine_stops() {
+    let (scratch, stopped) = (Scratch::new(), Scratch::new());
+    let synced = StoreOptions {
+        durability: Durability::Sync,
+        ..plain(100)
+    };
+    let store = open_on_disk(synced, scratch.path());
+    store.wait_durable().unwrap();
+    image(scratch.path(), stopped.path());
+    store.close();
+    fs::remove_file(stopped.join("state")).unwrap();
+    let again = open_on_disk(later(plain(100), 1), stopped.path());
+    let (mut writer, _ring) = producer(&again, "thread");
+    record(&again, &mut writer, 0..10);
+    assert_eq!(log(&again).len(), 10);
+    again.close();
+    assert_eq!(files_of(stopped.path(), "head"), [] as [PathBuf; 0]);
+    let found = verify(stopped.path()).unwrap();
+    assert!(found.is_intact(), "{found:?}");
 }
 
 /// Bytes of a commit record, and where its two places are.

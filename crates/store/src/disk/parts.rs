@@ -124,7 +124,8 @@ pub(super) fn rolled_parts(
         } else {
             is_open || *base_seq < commit.next_seq
         };
-        if is_stored || !is_counted {
+        let is_empty = basis.lost_power && is_open && commit.rows == 0;
+        if is_stored || !is_counted || is_empty {
             let _ = directory.remove(&directory.segment_file(*base_seq, Kind::Head));
             continue;
         }

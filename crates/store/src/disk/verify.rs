@@ -11,9 +11,9 @@ use std::thread;
 use std::time::Duration;
 
 pub use self::report::{Verification, VerifiedFile, VerifiedSegment};
+use super::commit::Commit;
 use super::directory::{Directory, Kind};
 use super::lock::Lock;
-use super::commit::Commit;
 use crate::error::Error;
 
 /// Looks at a record or a list of files that a process may be changing.
